@@ -1,0 +1,100 @@
+# `make help` lists the targets. VENV=dir uses another environment, `make VENV=` the active one (conda).
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.NOTPARALLEL:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+PYTHON ?= python3
+VENV ?= .venv
+ifeq ($(strip $(VENV)),)
+  PREFIX := $(shell $(PYTHON) -c 'import sys; print(sys.prefix)')
+  PY := $(PYTHON)
+else
+  PREFIX := $(VENV)
+  PY := $(VENV)/bin/python
+endif
+INSTALLED := $(PREFIX)/.uspl-installed
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+TIER := tiny
+DATA := data/sounding-shapes
+RUNS := runs/$(TIER)
+LIBRARY := $(wildcard uspl/*.py)
+CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
+EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
+BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/test_eq*.py results/readings/*.json)
+LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, $$2}'
+
+# Sliders become part of the page: nobody sits before these runs.
+notebooks run test $(EXECUTED): export USPL_STATIC := 1
+
+.PHONY: help all install data notebooks book test run serve lab clean distclean
+
+all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
+	@echo
+	echo "The book: $(CURDIR)/$(RUNS)/_build/html/index.html"
+
+help: ## this list
+	@$(LINES) $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## the environment, in .venv unless VENV= says otherwise
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@if [ ! -x "$$(command -v $(PY))" ]; then $(PYTHON) -m venv $(VENV); fi
+	echo 'Installing; PyTorch makes this several minutes the first time.'
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev,book]'
+	touch $@
+
+data: $(DATA).stamp ## Sounding Shapes: real MP4 files, cut into frames and sound
+
+$(DATA).stamp: $(wildcard data_scripts/make_sounding_shapes.py data_scripts/prepare_avsbench.py) | $(INSTALLED)
+	@$(PY) -c 'from uspl.data import sounding_shapes; sounding_shapes("$(DATA)")'
+	touch $@
+
+notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
+
+$(RUNS)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(DATA).stamp | $(INSTALLED)
+	@mkdir -p $(RUNS)/partial
+	$(PY) -m papermill --cwd notebooks --kernel python3 $< $(RUNS)/partial/$*.ipynb
+	mv $(RUNS)/partial/$*.ipynb $@
+	rmdir $(RUNS)/partial
+
+$(RUNS)/.book: $(EXECUTED) $(BOOK) | $(INSTALLED)
+	@$(PY) book/build.py --notebooks $(RUNS) --out $(RUNS) > /dev/null
+	touch $@
+
+book: install ## build the book from the committed notebooks, in seconds
+	@$(PY) book/build.py
+
+test: install ## lint, types, spelling, all tests, notebooks and the built book
+	@$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m codespell_lib
+	$(PY) -m pytest
+
+run: install data ## one notebook by papermill: make run NB=04_random_walk P="beta=5 t=4"
+	@[ -n "$(NB)" ] || { echo 'Say which notebook: make run NB=04_random_walk P="beta=5 t=4".' >&2; exit 2; }
+	[ -f "notebooks/$(NB).ipynb" ] || { echo "There is no notebooks/$(NB).ipynb." >&2; ls notebooks >&2; exit 2; }
+	slug="$$(printf '%s' '$(P)' | tr -c 'A-Za-z0-9._' '-')"
+	out="$(RUNS)/$(NB)$${slug:+-$$slug}.ipynb"
+	mkdir -p $(RUNS)
+	parameters=()
+	for pair in $(P); do parameters+=(-p "$${pair%%=*}" "$${pair#*=}"); done
+	$(PY) -m papermill --cwd notebooks --kernel python3 "$${parameters[@]}" "notebooks/$(NB).ipynb" "$$out"
+	echo "The notebook: $$out"
+
+serve: book ## the book on http://localhost:8000
+	@$(PY) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+lab: install ## open the notebooks in JupyterLab
+	@$(PY) -m jupyter lab --notebook-dir notebooks
+
+clean: ## remove what was built and run; keeps .venv and data
+	@rm -rf runs _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and .venv and data too
+	@rm -rf .venv data

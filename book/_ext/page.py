@@ -1,0 +1,84 @@
+"""Beyond the text of a page: how a chapter was run, and the modules of the library in the paper's order."""
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+LIBRARY = Path(__file__).resolve().parents[2] / "uspl"
+ORDER = ["align", "refine", "affinity", "walk", "segment", "model", "train", "evaluate", "metrics", "audio", "encoders"]
+
+
+def provenance(notebook: dict[str, Any]) -> str:
+    """One sentence from what papermill wrote into the file: parameters, seconds, day. Empty where it wrote nothing."""
+    ran = notebook.get("metadata", {}).get("papermill", {})
+    if not ran.get("duration"):
+        return ""
+    changed = ", ".join(f"{k} = {v}" for k, v in ran.get("parameters", {}).items()) or "the default parameters"
+    day = str(ran.get("start_time", ""))[:10]
+    return f"This chapter ran with {changed} in {ran['duration']:.0f} s on {day}."
+
+
+def finish_page(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """The line below the text of a chapter; no sheet of Thebe."""
+    context["css_files"] = [sheet for sheet in context["css_files"] if "thebe" not in str(sheet.filename)]
+    path = Path(app.srcdir) / f"{name}.ipynb"
+    if path.exists() and (said := provenance(json.loads(path.read_text()))):
+        context["body"] = context.get("body", "") + f'<p class="provenance">{html.escape(said)}</p>'
+
+
+def plain_words(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are plain text: `|STFT|` and `f_` mean themselves, outside math, code and examples."""
+    inside = None  # indentation of a math block, or -1 in an example
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if line.lstrip().startswith((".. math::", ">>>")):
+            inside = -1 if line.lstrip().startswith(">>>") else indent
+        elif inside is not None and ((not line.strip() and inside == -1) or (line.strip() and indent <= inside)):
+            inside = None
+        if inside is None:
+            parts = re.split(r"(`+[^`]*`+)", line)
+            parts[::2] = [re.sub(r"\||(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
+            lines[i] = "".join(parts)
+
+
+def without_thebe(app: Any, config: Any) -> None:
+    """Jupyter Book always loads Thebe, whose scripts point to another host; its listeners are taken out."""
+    for listeners in app.events.listeners.values():
+        for listener in list(listeners):
+            if listener.handler.__module__.startswith("sphinx_thebe"):
+                app.disconnect(listener.id)
+
+
+class Library(SphinxDirective):
+    """`{library}`: every module with its public names."""
+
+    def run(self) -> list[nodes.Node]:
+        stems = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
+        lines = []
+        for stem in sorted(stems, key=lambda s: ORDER.index(s) if s in ORDER else len(ORDER)):
+            self.env.note_dependency(str(LIBRARY / f"{stem}.py"))
+            lines += [
+                f"## uspl.{stem}",
+                "",
+                "```{eval-rst}",
+                f".. automodule:: uspl.{stem}",
+                "   :members:",
+                "   :ignore-module-all:",
+                "```",
+                "",
+            ]
+        return list(self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True))
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.add_directive("library", Library)
+    app.connect("autodoc-process-docstring", plain_words, priority=400)
+    app.connect("config-inited", without_thebe, priority=0)
+    app.connect("html-page-context", finish_page)
+    return {"parallel_read_safe": True}

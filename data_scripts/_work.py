@@ -1,0 +1,58 @@
+"""What the data scripts share: whole-or-nothing files, and jobs over several processes that end with their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class Refused(Exception):
+    """A request that cannot be met; the message is one sentence for the user."""
+
+
+def write(path: Path, content: bytes) -> None:
+    """Whole or not at all: a temporary file beside it, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def sweep(root: Path) -> None:
+    """Remove the temporary files that a killed run left."""
+    for part in root.rglob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def each(job: Callable[[Job], Result], todo: Sequence[Job], *, workers: int, says: str) -> Iterator[Result]:
+    """Results of `job` over `todo` as they come, with a progress bar; in this process when `workers` is 1."""
+    with tqdm(total=len(todo), desc=says, unit="clip", disable=not todo, mininterval=0.5) as bar:
+        if workers > 1 and len(todo) > 1:
+            with multiprocessing.Pool(min(workers, len(todo)), _follow_parent) as pool:
+                for result in pool.imap_unordered(job, todo, chunksize=4):
+                    bar.update()
+                    yield result
+        else:
+            for one in todo:
+                yield job(one)
+                bar.update()
+
+
+def _follow_parent() -> None:
+    """A worker leaves interrupts to its parent, and ends when the parent is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+        threading.Thread(target=lambda: (wait([sentinel]), os._exit(1)), daemon=True).start()

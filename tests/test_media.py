@@ -1,0 +1,106 @@
+"""uspl.media: the right picture, the right second of sound, and a sentence for every broken file."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import shared
+from data_sample import film
+
+from uspl.media import DataError, frame_at, frames_at, waveform
+
+
+def test_frame_at_is_the_picture_on_screen(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4")
+    for n, picture in enumerate(frames_at(path, [n / 8 + 0.06 for n in range(24)])):
+        assert picture.shape == (3, 32, 32)
+        assert picture.dtype == torch.uint8
+        assert abs(picture.float().mean().item() - 8 * n) < 3
+    assert abs(frame_at(path, 15 / 16).float().mean().item() - 56) < 3  # frame 7 of second 1
+
+
+def test_one_pass_equals_single_calls(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4")
+    times = [0.0, 0.5, 0.5, 2.99, 3.1]  # twice the same, and a little beyond the end
+    for together, time in zip(frames_at(path, times), times, strict=True):
+        assert torch.equal(together, frame_at(path, time))
+
+
+def test_late_time_is_found_by_seeking(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", seconds=15)
+    assert torch.equal(frame_at(path, 12.3), frames_at(path, [0.0, 12.3])[1])
+
+
+def test_waveform_is_aligned_and_scaled(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4")
+    wave = waveform(path)
+    assert wave.dtype == torch.float32
+    truth = 0.3 * np.sin(2 * np.pi * 440 * np.arange(48000) / 16000)
+    assert abs(len(wave) - 48000) < 1100
+    inner = slice(2000, 46000)
+    assert np.abs(wave.numpy()[inner] - truth[inner]).max() < 0.02
+    assert abs(len(waveform(path, 8000)) - 24000) < 600
+
+
+@pytest.mark.parametrize("times", [[], [-1.0], [2.0, 1.0]])
+def test_refused_times(tmp_path: Path, times: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"`times` must be ascending numbers of at least 0; got"):
+        frames_at(film(tmp_path / "a.mp4"), times)
+
+
+def test_refused_rate(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`sr` must be above 0; got 0\."):
+        waveform(film(tmp_path / "a.mp4"), 0)
+
+
+def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
+    for read in (waveform, lambda p: frame_at(p, 0.0)):
+        with pytest.raises(DataError, match=r"`.*none\.mp4` is missing\."):
+            read(tmp_path / "none.mp4")
+        (tmp_path / "empty.mp4").write_bytes(b"")
+        with pytest.raises(DataError, match=r"is empty \(0 bytes\)\."):
+            read(tmp_path / "empty.mp4")
+        (tmp_path / "text.mp4").write_text("this is no film\n" * 100)
+        with pytest.raises(DataError, match=r"cannot be read: truncated, damaged or no media file"):
+            read(tmp_path / "text.mp4")
+
+
+def test_cut_files(tmp_path: Path) -> None:
+    whole = film(tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])  # the index stands at the end
+    with pytest.raises(DataError, match=r"`.*cut\.mp4` cannot be read: truncated"):
+        frame_at(tmp_path / "cut.mp4", 0.0)
+    lossless = film(tmp_path / "b.mkv", sound=None).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(lossless[: len(lossless) * 2 // 3])
+    assert frame_at(tmp_path / "cut.mkv", 0.0).shape == (3, 32, 32)
+    with pytest.raises(DataError, match=r"truncated"):
+        frame_at(tmp_path / "cut.mkv", 2.9)
+    with pytest.raises(DataError, match=r"is truncated: pictures end at 3\.00 s, 4\.00 s are needed\."):
+        frame_at(tmp_path / "a.mp4", 4.0)
+
+
+def test_no_sound_track_and_one_pixel(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no sound track\."):
+        waveform(film(tmp_path / "a.mkv", sound=None))
+    with pytest.raises(DataError, match=r"is 1x1 pixels; 8x8 are the least\."):
+        frame_at(film(tmp_path / "b.mkv", side=1), 0.0)
+
+
+def test_error_survives_processes() -> None:
+    error = pickle.loads(pickle.dumps(DataError("a.mp4", "is missing")))
+    assert (error.file, error.reason, str(error)) == ("a.mp4", "is missing", "`a.mp4` is missing.")
+
+
+def test_real_files() -> None:
+    assert frame_at(shared("real/bigbuckbunny_5p1.mp4"), 1.0).shape[0] == 3
+    for name in ("bigbuckbunny_5p1.mp4", "bbb_vp8_vorbis.webm", "robin.ogg", "vggish_test.wav"):
+        wave = waveform(shared(f"real/{name}"))
+        assert len(wave) > 16000
+        assert 0.001 < wave.abs().max() <= 1.5
+    assert frame_at(shared("real/bbb_vp8_vorbis.webm"), 0.5).float().std() > 1
+    with pytest.raises(DataError, match="has no sound track"):
+        waveform(shared("real/av1_noaudio.mkv"))
+    with pytest.raises(DataError, match="has no pictures"):
+        frame_at(shared("real/robin.ogg"), 0.0)

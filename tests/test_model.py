@@ -1,0 +1,141 @@
+"""The whole method, Fig. 2: shapes, counts of Table 3, what carries a gradient."""
+
+import dataclasses
+from functools import lru_cache
+
+import pytest
+import torch
+from conftest import random
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from uspl.config import Config
+from uspl.model import USPL, Maps
+
+
+def small(**changes: object) -> Config:
+    values = {"widths": (8, 8, 8, 8), "dim": 8, "aff_dim": 8, "decoder_dim": 8, "image_size": 32, "map_size": 16}
+    return Config.tiny(**{**values, "refine_size": 16, "t": 2, "r": 3, **changes})
+
+
+@lru_cache(maxsize=1)
+def default_maps() -> Maps:
+    return maps(small())
+
+
+def maps(cfg: Config) -> Maps:
+    """From a random start; in training mode, so that batch statistics spread the cosines over both signs."""
+    torch.manual_seed(0)
+    return USPL(cfg).train()(random(0, 2, 3, 32, 32), random(1, 2, 1, 1, 96, 64))
+
+
+def macs(call: object, *inputs: object) -> float:
+    """Multiply-adds in 10^9 for one clip."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        call(*inputs)  # type: ignore[operator]
+    return counter.get_total_flops() / 2e9
+
+
+def parameters(*nets: nn.Module) -> float:
+    """Parameters in 10^6."""
+    return sum(p.numel() for net in nets for p in net.parameters()) / 1e6
+
+
+# Table 3
+
+
+def test_the_paper_sized_model_has_the_papers_counts() -> None:
+    """The sound network is not counted; the visual projector runs twice; batch norm adds .05 G to the encoder."""
+    cfg = dataclasses.replace(Config.paper(), visual_weights="none", audio_weights="none")
+    with torch.device("meta"):
+        model = USPL(cfg)
+        image, sound, m_crs = torch.empty(1, 3, 224, 224), torch.empty(1, 128), torch.empty(1, 14, 14)
+        stages, f_v = model.encode_image(image)
+        encoders = model.visual, model.project_v, model.project_a
+        baseline = macs(model.visual, image) + 2 * macs(model.project_v, stages[3]) + macs(model.project_a, sound)
+        sps = macs(model.segment, stages, f_v, m_crs)
+        smr = macs(model.f_aff, stages)
+    norm = 0.0507  # 10^9, 4 x the elements that pass a batch norm, as the paper's profiler counts them
+    assert parameters(*encoders) == pytest.approx(24.13, abs=0.01)
+    assert baseline + norm == pytest.approx(6.46, abs=0.01)
+    assert parameters(*encoders, model.sps) == pytest.approx(68.12, abs=0.01)
+    assert baseline + norm + sps == pytest.approx(38.60, abs=0.01)
+    assert parameters(*encoders, model.sps, model.pmv_aff) == pytest.approx(69.63, abs=0.01)
+    assert baseline + norm + sps + smr == pytest.approx(40.71, abs=0.01)
+
+
+# Every map
+
+
+def test_shapes_and_ranges() -> None:
+    out = default_maps()
+    assert {k: tuple(v.shape) for k, v in out._asdict().items()} == {
+        "f_a": (2, 8),
+        "f_v": (2, 8, 4, 4),
+        "m_crs": (2, 4, 4),
+        "m_norm": (2, 16, 16),
+        "m_rf": (2, 16, 16),
+        "y_tri": (2, 16, 16),
+        "f_aff": (2, 8, 16, 16),
+        "m_fine": (2, 16, 16),
+        "logits": (2, 32, 32),
+        "m": (2, 32, 32),
+    }
+    assert out.m_crs.abs().max() <= 1
+    assert out.m_norm.amax((1, 2)).tolist() == pytest.approx([1, 1], abs=0.2)  # resized after its maximum was 1
+    assert set(out.y_tri.unique().tolist()) <= {0, 1, 255}
+    for m in (out.m_norm, out.m_rf, out.m_fine, out.m):
+        assert 0 <= m.min() <= m.max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"refine": "par"},
+        {"refine_size": 32},
+        {"map_range": "minmax"},
+        {"metric": "chebyshev"},
+        {"reduce": "sum"},
+        {"reading": "squarings"},
+        {"aff_block": "concat"},
+        {"fuse_on": "projected"},
+        {"rcu_inplace": True},
+        {"projector": "mlp"},
+        {"projector_norm": False},
+    ],
+)
+def test_every_other_reading_runs_and_changes_the_maps(changes: dict[str, object]) -> None:
+    default, other = default_maps(), maps(small(**changes))
+    assert all(torch.isfinite(m.float()).all() for m in other)
+    assert any(a.shape == b.shape and not torch.equal(a, b) for a, b in zip(default, other, strict=True))
+
+
+def test_clips_do_not_look_at_each_other() -> None:
+    torch.manual_seed(0)
+    model = USPL(small()).eval()
+    image, sound = random(0, 3, 3, 32, 32), random(1, 3, 1, 1, 96, 64)
+    for whole, alone in zip(model(image, sound), model(image[1:2], sound[1:2]), strict=True):
+        torch.testing.assert_close(whole[1:2], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_another_sound_moves_the_map() -> None:
+    torch.manual_seed(0)
+    model = USPL(small()).eval()
+    image = random(0, 1, 3, 32, 32).expand(2, -1, -1, -1)
+    out = model(image, random(1, 2, 1, 1, 96, 64))
+    torch.testing.assert_close(out.f_v[0], out.f_v[1])
+    assert not torch.equal(out.m_crs[0], out.m_crs[1])
+
+
+def test_the_spectrogram_front_end() -> None:
+    model = USPL(small(front_end="spectrogram")).eval()
+    assert model(random(0, 2, 3, 32, 32), random(1, 2, 1, 257, 101)).m.shape == (2, 32, 32)
+
+
+def test_every_part_can_learn() -> None:
+    torch.manual_seed(0)
+    model = USPL(small())
+    out = model(random(0, 2, 3, 32, 32), random(1, 2, 1, 1, 96, 64))
+    total: Tensor = out.logits.sum() + out.f_aff.sum() + out.m_crs.sum()
+    total.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []

@@ -1,0 +1,226 @@
+"""Section 3.2: who belongs together. Affinity (Eq. 3), its labels and its loss (Eq. 6), as K neighbours per pixel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Identical features with different labels: d is held here, so -log(1 - A) stops at 11.5 instead of infinity.
+_D_MIN = 1e-5
+
+
+def offsets(r: int, *, metric: str = "euclidean") -> Int[Tensor, "k 2"]:
+    """Half of the neighbours within radius `r`; the other half are their negatives (A is symmetric).
+
+    Args:
+        r: radius in pixels, int >= 1.
+        metric: "euclidean" is dy^2 + dx^2 < r^2; "chebyshev" is max(|dy|, |dx|) <= r (Reading 4).
+
+    Returns:
+        int (K, 2): (dy, dx) with dy > 0, or dy = 0 and dx > 0; no self pair. K = 72 for r = 7, euclidean.
+
+    Raises:
+        ValueError: `r` below 1 or an unknown `metric`.
+
+    >>> offsets(2).tolist()
+    [[0, 1], [1, -1], [1, 0], [1, 1]]
+    """
+    if r < 1:
+        raise ValueError(f"`r` must be an integer of at least 1; got {r}.")
+    if metric not in ("euclidean", "chebyshev"):
+        raise ValueError(f"`metric` must be 'euclidean' or 'chebyshev'; got {metric!r}.")
+    half = [(dy, dx) for dy in range(r + 1) for dx in range(-r, r + 1) if dy > 0 or dx > 0]
+    if metric == "euclidean":
+        half = [(dy, dx) for dy, dx in half if dy * dy + dx * dx < r * r]
+    return torch.tensor(half, dtype=torch.long).reshape(-1, 2)
+
+
+def affinity(
+    f_aff: Float[Tensor, "b c h w"], *, r: int, metric: str = "euclidean", reduce: str = "mean"
+) -> Float[Tensor, "b k h w"]:
+    r"""Eq. (3): affinity of every pixel with its K half-plane neighbours.
+
+    .. math:: A_{ij} = \exp(-\lVert F_{aff}(i) - F_{aff}(j) \rVert_1)
+
+    Args:
+        f_aff: affinity features (B, C, h, w).
+        r: radius in pixels of the (h, w) grid.
+        metric: see `offsets` (Reading 4).
+        reduce: L1 as "mean" or "sum" over the C channels (Reading 5).
+
+    Returns:
+        A (B, K, h, w) in [0, 1]: A[:, k, y, x] joins (y, x) and (y, x) + offsets[k]; 0 where that is outside.
+
+    Raises:
+        ValueError: `r` below 1, an unknown `metric` or `reduce`.
+
+    Source: the paper, section 3.2; Ahn and Kwak, CVPR 2018.
+
+    >>> f = torch.tensor([[[[0.0, 1.0, 1.0]]]])
+    >>> affinity(f, r=2)[0, 0, 0]  # to the right-hand neighbour: exp(-1), 1, outside
+    tensor([0.3679, 1.0000, 0.0000])
+    """
+    offs = offsets(r, metric=metric)
+    return torch.exp(-distance(f_aff, offs, reduce=reduce)) * inside(offs, *f_aff.shape[-2:]).to(f_aff)
+
+
+def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euclidean") -> UInt8[Tensor, "b k h w"]:
+    """Labels of Eq. (6): 1 where both pixels are sure and alike, 0 where sure and different, else 255.
+
+    Args:
+        y_tri: three-way map (B, h, w) in {0, 1, 255} (Eq. 5).
+        r: radius in pixels.
+        metric: see `offsets` (Reading 4).
+
+    Returns:
+        uint8 (B, K, h, w) in {0, 1, 255}; 255 also where the neighbour is outside.
+
+    Raises:
+        ValueError: `r` below 1 or an unknown `metric`.
+
+    >>> affinity_labels(torch.tensor([[[1, 1, 0, 255]]], dtype=torch.uint8), r=2)[0, 0, 0].tolist()
+    [1, 0, 255, 255]
+    """
+    return _labels(y_tri, offsets(r, metric=metric))
+
+
+def affinity_loss(
+    f_aff: Float[Tensor, "b c h w"],
+    y_tri: UInt8[Tensor, "b h w"],
+    *,
+    r: int,
+    metric: str = "euclidean",
+    reduce: str = "mean",
+    balanced: bool = True,
+) -> Float[Tensor, ""]:
+    r"""Eq. (6): affinity loss; like pixels are drawn together, unlike pixels apart.
+
+    .. math:: L_{aff} = \tfrac12 \mathrm{mean}_{pos}(-\log A) + \tfrac12 \mathrm{mean}_{neg}(-\log(1 - A))
+
+    computed from the distance d itself, :math:`-\log A = d` and :math:`-\log(1-A) = -\log(-\mathrm{expm1}(-d))`,
+    so nothing underflows. Means are over the whole batch; a mean over no pair is 0.
+
+    Args:
+        f_aff: affinity features (B, C, h, w).
+        y_tri: three-way map (B, h, w) in {0, 1, 255}; pixels of 255 carry no gradient.
+        r: radius in pixels.
+        metric: see `offsets` (Reading 4).
+        reduce: L1 as "mean" or "sum" over channels (Reading 5).
+        balanced: as above; False takes one mean over all sure pairs (Reading 6).
+
+    Returns:
+        Scalar loss, at least 0.
+
+    Raises:
+        ValueError: `r` below 1, an unknown `metric` or `reduce`.
+
+    Source: the paper, section 3.2.
+
+    >>> y = torch.tensor([[[1, 1, 0]]], dtype=torch.uint8)
+    >>> round(affinity_loss(torch.tensor([[[[0.0, 0.2, 1.2]]]]), y, r=2).item(), 4)  # (0.2 - log(1 - exp(-1))) / 2
+    0.3293
+    """
+    return loss_on(f_aff, y_tri, offsets(r, metric=metric), reduce=reduce, balanced=balanced)
+
+
+def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") -> Float[Tensor, "b n n"]:
+    """Affinities as the full symmetric matrix, 1 on the diagonal, 0 beyond `r`: for teaching and tests.
+
+    Args:
+        a: affinities (B, K, h, w) as `affinity` gives them.
+        r: radius in pixels used to make them.
+        metric: see `offsets`.
+
+    Returns:
+        (B, h*w, h*w).
+
+    >>> to_dense(affinity(torch.zeros(1, 1, 1, 2), r=2), r=2).tolist()
+    [[[1.0, 1.0], [1.0, 1.0]]]
+    """
+    b, _, h, w = a.shape
+    index = torch.arange(h * w, device=a.device).view(h, w)
+    dense = torch.eye(h * w, dtype=a.dtype, device=a.device).repeat(b, 1, 1)
+    for k, (here, there) in enumerate(pairs(offsets(r, metric=metric), h, w)):
+        i, j = index[here].flatten(), index[there].flatten()
+        values = a[:, k][(slice(None), *here)].flatten(1)
+        dense[:, i, j], dense[:, j, i] = values, values
+    return dense
+
+
+def loss_on(f_aff: Tensor, y_tri: Tensor, offs: Tensor, *, reduce: str, balanced: bool) -> Tensor:
+    """Eq. (6) on a choice of offsets (K, 2): training draws a few per step, `affinity_loss` takes all."""
+    d = distance(f_aff, offs, reduce=reduce)
+    labels = _labels(y_tri, offs)
+    like, unlike = labels == 1, labels == 0
+    apart = -torch.log(-torch.expm1(-d.clamp_min(_D_MIN)))
+    positive, negative = d.where(like, 0).sum(), apart.where(unlike, 0).sum()
+    n_positive, n_negative = like.sum(), unlike.sum()
+    if not balanced:
+        return (positive + negative) / (n_positive + n_negative).clamp_min(1)
+    return 0.5 * positive / n_positive.clamp_min(1) + 0.5 * negative / n_negative.clamp_min(1)
+
+
+def distance(f: Tensor, offs: Tensor, *, reduce: str = "mean") -> Tensor:
+    """L1 distance of features (B, C, h, w) to each offset's neighbour (B, K, h, w); 0 where that is outside."""
+    if reduce not in ("mean", "sum"):
+        raise ValueError(f"`reduce` must be 'mean' or 'sum'; got {reduce!r}.")
+    scale = 1 / f.shape[1] if reduce == "mean" else 1.0
+    return _Distance.apply(f, pairs(offs, *f.shape[-2:]), scale)  # type: ignore[no-any-return]
+
+
+def pairs(offs: Tensor, h: int, w: int) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Per offset, the rectangle of pixels whose neighbour is inside, and the rectangle of those neighbours."""
+    found = []
+    for dy, dx in offs.tolist():
+        left, right = max(0, -dx), w - max(0, dx)
+        bottom = max(h - dy, 0)
+        right = max(right, left)
+        found.append(((slice(0, bottom), slice(left, right)), (slice(dy, dy + bottom), slice(left + dx, right + dx))))
+    return found
+
+
+def inside(offs: Tensor, h: int, w: int) -> Tensor:
+    """bool (K, h, w): True where the neighbour at that offset lies in the grid."""
+    mask = torch.zeros(len(offs), h, w, dtype=torch.bool)
+    for k, (here, _) in enumerate(pairs(offs, h, w)):
+        mask[(k, *here)] = True
+    return mask
+
+
+def _labels(y_tri: Tensor, offs: Tensor) -> Tensor:
+    b, h, w = y_tri.shape
+    labels = torch.full((b, len(offs), h, w), 255, dtype=torch.uint8, device=y_tri.device)
+    for k, (here, there) in enumerate(pairs(offs, h, w)):
+        p, q = y_tri[(slice(None), *here)], y_tri[(slice(None), *there)]
+        alike = (p == q).to(torch.uint8)
+        labels[(slice(None), k, *here)] = alike.masked_fill((p == 255) | (q == 255), 255)
+    return labels
+
+
+class _Distance(torch.autograd.Function):
+    """Keeps the features only: the B x K x C x h x w differences are made again in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor, where: Sequence[Any], scale: float) -> Tensor:
+        ctx.save_for_backward(f)
+        ctx.where, ctx.scale = where, scale
+        d = f.new_zeros(f.shape[0], len(where), *f.shape[2:])
+        for k, (here, there) in enumerate(where):
+            gap = f[(..., *here)] - f[(..., *there)]
+            d[(slice(None), k, *here)] = gap.abs_().sum(1).mul_(scale)
+        return d
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (f,) = ctx.saved_tensors
+        total = torch.zeros_like(f)
+        for k, (here, there) in enumerate(ctx.where):
+            pull = torch.sign(f[(..., *here)] - f[(..., *there)])
+            pull *= grad[(slice(None), slice(k, k + 1), *here)] * ctx.scale
+            total[(..., *here)] += pull
+            total[(..., *there)] -= pull
+        return total, None, None

@@ -1,0 +1,140 @@
+"""Front ends of the sound, section 4.1: the 257 x T log spectrogram and VGGish's 96 x 64 log-mel patches."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+RATE = 16_000  # Hz, the rate both front ends work at
+HOP = 160  # samples, 10 ms
+PATCH_SAMPLES = 15_600  # the shortest sound with one patch: 95 hops of 10 ms and one window of 25 ms
+
+Wave = Float[Tensor, " n"] | Float[np.ndarray, " n"]
+
+
+def log_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tensor, "257 t"]:
+    """Log power spectrogram of the central `seconds`: log(|STFT|^2 + 1e-7).
+
+    Window Hann 512, hop 160, centred frames with zeros beyond the ends, at 16 kHz.
+    A longer sound is cut around its middle, a shorter one is repeated, as the peers do.
+
+    Args:
+        wave (n,): mono samples in [-1, 1].
+        sr: int > 0, samples per second.
+        seconds: length of the part that is seen, s.
+
+    Returns:
+        (257, T) with T = 1 + 100 * seconds; 301 columns for 3 s.
+
+    Raises:
+        ValueError: one sentence, for an empty sound, a wrong rate or a wrong length.
+
+    >>> log_spectrogram(torch.zeros(16_000), 16_000).shape
+    torch.Size([257, 301])
+    >>> round(log_spectrogram(torch.zeros(16_000), 16_000).max().item(), 3)  # log(1e-7)
+    -16.118
+    """
+    if not seconds > 0:
+        raise ValueError(f"`seconds` must be above 0; got {seconds}.")
+    x = _central(resample(wave, sr), round(seconds * RATE)).double()  # near silence float32 is off by 1e-3
+    window = torch.hann_window(512, dtype=x.dtype, device=x.device)
+    power = torch.stft(x, 512, HOP, window=window, center=True, pad_mode="constant", return_complex=True).abs().square()
+    return torch.log(power + 1e-7).float()
+
+
+def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
+    """Log-mel patches for VGGish: log(mel |STFT| + 0.01) in blocks of 96 frames that do not overlap.
+
+    Frames of 25 ms every 10 ms, not centred; 64 HTK-mel bands from 125 to 7500 Hz.
+    An incomplete last block is dropped: 1 s gives one patch, 3 s three, 10 s ten.
+
+    Args:
+        wave (n,): mono samples in [-1, 1].
+        sr: int > 0, samples per second.
+
+    Returns:
+        (K, 1, 96, 64): patches of 96 frames (0.96 s) x 64 bands, K >= 1.
+
+    Raises:
+        ValueError: one sentence, when the sound is shorter than 15,600 samples (0.975 s) at 16 kHz.
+
+    >>> vggish_patches(torch.zeros(48_000), 16_000).shape
+    torch.Size([3, 1, 96, 64])
+    """
+    x = resample(wave, sr).double()
+    if len(x) < PATCH_SAMPLES:
+        raise ValueError(
+            f"`wave` must last at least 0.975 s ({PATCH_SAMPLES} samples at 16 kHz) to fill one patch; "
+            f"got {len(x) / RATE:.3f} s."
+        )
+    window = torch.hann_window(400, dtype=x.dtype, device=x.device)
+    magnitude = torch.fft.rfft(x.unfold(0, 400, HOP) * window, n=512).abs()  # (frames, 257)
+    log_mel = torch.log(magnitude @ mel_matrix().to(x) + 0.01)
+    n = len(log_mel) // 96
+    return log_mel[: 96 * n].reshape(n, 1, 96, 64).float()
+
+
+@lru_cache(maxsize=1)
+def mel_matrix() -> Float[Tensor, "257 64"]:
+    """Weights of 64 triangles, linear on the mel axis 1127 ln(1 + f / 700), between 125 and 7500 Hz.
+
+    Returns:
+        (257, 64): row = bin of a 512-point transform at 16 kHz; the constant bin counts nowhere.
+    """
+    hertz = torch.linspace(0, RATE / 2, 257, dtype=torch.float64)
+    mel = 1127 * torch.log1p(hertz / 700)
+    edges = torch.linspace(1127 * math.log1p(125 / 700), 1127 * math.log1p(7500 / 700), 66, dtype=torch.float64)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (mel[:, None] - left) / (centre - left)
+    falling = (right - mel[:, None]) / (right - centre)
+    weights = torch.minimum(rising, falling).clamp_min(0)
+    weights[0] = 0
+    return weights.float()
+
+
+def resample(wave: Wave, sr: int) -> Float[Tensor, " m"]:
+    """Float32 samples at 16 kHz, by a Kaiser-windowed sinc of 64 zero crossings per side.
+
+    >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(48_000) / 48_000)
+    >>> resample(tone, 48_000).shape
+    torch.Size([16000])
+    """
+    x = torch.as_tensor(wave, dtype=torch.float32)
+    if len(x) == 0:
+        raise ValueError("`wave` must hold at least one sample; got an empty one.")
+    if sr <= 0:
+        raise ValueError(f"`sr` must be a positive number of samples per second; got {sr}.")
+    if sr == RATE:
+        return x
+    common = math.gcd(sr, RATE)
+    up, down = RATE // common, sr // common
+    kernel, half = _sinc_kernel(up, down)
+    length = math.ceil(len(x) * up / down)
+    padded = F.pad(x, (half, half + down))[None, None]
+    phases = F.conv1d(padded, kernel.to(x.device)[:, None], stride=down)[0]  # (up, blocks)
+    return phases.T.reshape(-1)[:length]
+
+
+@lru_cache(maxsize=8)
+def _sinc_kernel(up: int, down: int) -> tuple[Float[Tensor, "up taps"], int]:
+    """One low-pass filter per output phase, (up, taps), and the samples it reaches back."""
+    cutoff = 0.95 * min(1.0, up / down)  # of the input's Nyquist rate
+    half = math.ceil(64 / cutoff)
+    taps = torch.arange(-half, half + down, dtype=torch.float64)
+    distance = taps[None] - torch.arange(up, dtype=torch.float64)[:, None] * down / up  # input samples
+    inside = (1 - (distance * cutoff / 64).square()).clamp_min(0)
+    beta = torch.tensor(14.77, dtype=torch.float64)
+    window = torch.special.i0(beta * inside.sqrt()) / torch.special.i0(beta) * (inside > 0)
+    return (cutoff * torch.sinc(cutoff * distance) * window).float(), half
+
+
+def _central(x: Float[Tensor, " n"], length: int) -> Float[Tensor, " m"]:
+    """The central `length` samples of x, x being repeated first when it is too short."""
+    if len(x) < length:
+        return x.repeat(math.ceil(length / len(x)))[:length]
+    start = (len(x) - length) // 2
+    return x[start : start + length]

@@ -1,0 +1,121 @@
+"""`uspl train / evaluate / study / check`: the library from the shell; options are made from `Config`."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from uspl.config import Config
+
+Tiny = Annotated[Config, tyro.conf.arg(name="")]
+
+
+def train(
+    cfg: Tiny,
+    data: Path = Path("data/sounding-shapes"),
+    runs: Path = Path("runs"),
+    phase: Literal["warmup", "full"] = "full",
+) -> None:
+    """Train one configuration, or load it if it is there; prints the last validation mIoU.
+
+    Args:
+        cfg: every choice; the defaults are the tiny tier.
+        data: folder in AVSBench-S4's layout.
+        runs: where checkpoints live.
+        phase: "warmup" stops after MMICL.
+    """
+    from uspl.train import train_or_load
+
+    _, values = train_or_load(cfg, data, runs=runs, phase=phase)
+    print(json.dumps(values["history"][-1] if values["history"] else {}))
+
+
+def evaluate(
+    cfg: Tiny,
+    data: Path = Path("data/sounding-shapes"),
+    split: str = "val",
+    runs: Path = Path("runs"),
+    out: Path | None = None,
+) -> None:
+    """Score a configuration on a split: mIoU, F-score, listening, floors.
+
+    Args:
+        cfg: every choice; the defaults are the tiny tier.
+        data: folder in AVSBench-S4's layout.
+        split: "val" or "test".
+        runs: where checkpoints live.
+        out: also write the record to this file.
+    """
+    from uspl import record
+    from uspl.data import AVSBench
+    from uspl.evaluate import evaluate as run
+    from uspl.train import train_or_load
+
+    model, _ = train_or_load(cfg, data, runs=runs)
+    values = run(model, AVSBench(data, split, size=cfg.image_size, seconds=cfg.seconds))
+    print(json.dumps(values, indent=1))
+    if out is not None:
+        record.write(out, {"config": cfg.as_dict(), "split": split, **values})
+
+
+def study(
+    cfg: Tiny,
+    data: Path = Path("data/sounding-shapes"),
+    out: Path = Path("results/first_light"),
+    seeds: tuple[int, ...] = (1, 2, 3),
+    variants: tuple[str, ...] = (),
+    split: str = "test",
+    runs: Path = Path("runs"),
+) -> None:
+    """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
+
+    Args:
+        cfg: every choice; the defaults are the tiny tier.
+        data: folder in AVSBench-S4's layout.
+        out: where the records go, in a folder named as `data`.
+        seeds: training seeds.
+        variants: rows of the table; all by default.
+        split: "test", or "val" while a recipe is chosen.
+        runs: where checkpoints live.
+    """
+    from uspl.study import VARIANTS
+    from uspl.study import study as run
+
+    for path in run(
+        cfg, data, out / data.name, seeds=seeds, variants=variants or tuple(VARIANTS), split=split, runs=runs
+    ):
+        print(path)
+
+
+def check(root: Path, strict: bool = False) -> None:
+    """What a data folder holds, lacks and hides.
+
+    Args:
+        root: folder in AVSBench-S4's layout.
+        strict: exit with 1 when something is wrong.
+    """
+    from uspl import doctor
+
+    splits = doctor.examine(root, progress=sys.stderr.isatty())
+    trouble = [f"  {split.name}/{name}: {reason}" for split in splits for name, reason in split.trouble]
+    print("\n".join([doctor.table(splits), *(trouble or ["Nothing is wrong."])]))
+    if strict and trouble:
+        raise SystemExit(1)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of the `uspl` command: a user's mistake ends in one sentence and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    commands: dict[str, Callable[..., None]] = {"train": train, "evaluate": evaluate, "study": study, "check": check}
+    try:
+        tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"uspl: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("uspl: stopped; the same command goes on from the last finished epoch.", file=sys.stderr)
+        raise SystemExit(130) from None

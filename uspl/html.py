@@ -1,0 +1,131 @@
+"""How pictures and sounds travel inside a page: data URIs, sliders without a kernel, sliders with one."""
+
+import base64
+import hashlib
+import io
+import itertools
+import json
+import os
+import wave as wav
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Picture = npt.NDArray[np.uint8]  # (H, W, 3), values in [0, 255]
+Draw = Callable[..., Picture]
+Controls = Mapping[str, Sequence[Any]]
+
+_STYLE = (
+    ".uspl-sweep img{max-width:100%;margin:0 .3rem .3rem 0}"
+    ".uspl-sweep .control{display:none;gap:.6rem;align-items:center;margin:.3rem 0}"
+    ".uspl-sweep input{flex:1;max-width:24rem}"
+    "@media screen{.uspl-sweep.on img{display:none}.uspl-sweep.on img.now{display:block}"
+    ".uspl-sweep.on .control{display:flex}}"
+    "@media print{.uspl-sweep img{width:30%}}"
+)
+_SCRIPT = (
+    "(()=>{const s=document.getElementById('ID');if(!s)return;"
+    "const p=[...s.querySelectorAll('img')],c=[...s.querySelectorAll('input')];"
+    "const go=()=>{let k=0;for(const e of c){k=k*(+e.max+1)+ +e.value;"
+    "const v=JSON.parse(e.dataset.values)[e.value];e.setAttribute('aria-valuetext',v);"
+    "e.nextElementSibling.textContent=v}p.forEach((e,i)=>e.classList.toggle('now',i===k))};"
+    "c.forEach(e=>e.addEventListener('input',go));s.classList.add('on');go()})()"
+)
+
+
+def array(x: Any) -> npt.NDArray[Any]:
+    """Tensor, array or nested list as an array, wherever the tensor lives and whatever its precision."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+        x = (x.float() if x.is_floating_point() else x).numpy()
+    return np.asarray(x)
+
+
+def to_bytes(x: npt.NDArray[Any]) -> Picture:
+    """Values in [0, 1] as uint8 in [0, 255]."""
+    return np.asarray(np.clip(x * 255 + 0.5, 0, 255), dtype=np.uint8)
+
+
+def img(p: Picture, alt: str) -> str:
+    """An `<img>` that carries its picture as WebP."""
+    data = base64.b64encode(_encoded(p, "WEBP")).decode()
+    size = f'width="{p.shape[1]}" height="{p.shape[0]}"'
+    return f'<img alt="{escape(alt)}" {size} src="data:image/webp;base64,{data}">'
+
+
+def sound_uri(wave: npt.NDArray[np.float32], sr: int) -> str:
+    """Mono samples (n,) in [-1, 1] as the data URI of a 16-bit WAV file."""
+    out = io.BytesIO()
+    with wav.open(out, "wb") as f:
+        f.setnchannels(1)
+        f.setsampwidth(2)
+        f.setframerate(sr)
+        f.writeframes((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def has_kernel() -> bool:
+    """Whether somebody sits before a live notebook (papermill, nbval and the book have nobody)."""
+    hosts = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
+    return os.environ.get("USPL_STATIC") != "1" and any(h in os.environ for h in hosts)
+
+
+def static(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, caption: str) -> str:
+    """Every picture drawn beforehand, behind one `<input type="range">` per control.
+
+    Without scripts, and on paper, the pictures stand side by side. The id comes from the content, so that the same
+    pictures give the same page.
+    """
+    pictures = []
+    for combination in itertools.product(*controls.values()):
+        choice = dict(zip(controls, combination, strict=True))
+        said = ", ".join(f"{name} {value}" for name, value in choice.items())
+        pictures.append(img(draw(**choice), f"{alt} ({said})"))
+    name = "sweep-" + hashlib.sha256("".join((*pictures, *controls)).encode()).hexdigest()[:8]
+    inputs = []
+    for k, (label, values) in enumerate(controls.items()):
+        words = escape(json.dumps([str(v) for v in values]))
+        at = list(values).index(first[label])
+        inputs.append(
+            f'<div class="control"><label for="{name}-{k}">{escape(label)}</label>'
+            f'<input id="{name}-{k}" type="range" min="0" max="{len(values) - 1}" value="{at}" data-values="{words}">'
+            f'<output for="{name}-{k}">{escape(str(values[at]))}</output></div>'
+        )
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure class="uspl uspl-sweep" id="{name}"><style>{_STYLE}</style>{"".join(pictures)}{"".join(inputs)}'
+        f"{below}<script>{_SCRIPT.replace('ID', name)}</script></figure>"
+    )
+
+
+def control(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, caption: str) -> Any:
+    """The same sliders as `ipywidgets`: each picture is computed when it is asked for."""
+    import ipywidgets as w
+
+    wide = {"style": {"description_width": "initial"}, "layout": w.Layout(width="30rem")}
+    sliders = {
+        name: w.SelectionSlider(options=[(str(v), v) for v in values], value=first[name], description=name, **wide)
+        for name, values in controls.items()
+    }
+    shown = w.Image(format="png", layout=w.Layout(max_width="100%"))
+
+    def update(_: Any = None) -> None:
+        choice = {name: slider.value for name, slider in sliders.items()}
+        p = draw(**choice)
+        shown.value, shown.width, shown.height = _encoded(p, "PNG"), p.shape[1], p.shape[0]
+
+    for slider in sliders.values():
+        slider.observe(update, names="value")
+    update()
+    words = w.HTML(f"<em>{escape(caption or alt)}</em>")
+    return w.VBox([shown, *sliders.values(), words])
+
+
+def _encoded(p: Picture, form: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(p).save(out, form, quality=90)
+    return out.getvalue()

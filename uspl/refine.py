@@ -1,0 +1,165 @@
+"""Section 3.2: refinement of a map by the image (Eq. 4) and the three-way map of what is sure (Eq. 5)."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+_RING = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+
+
+def pamr(
+    image: Float[Tensor, "b 3 H W"],
+    m: Float[Tensor, "b k h w"],
+    *,
+    iterations: int = 10,
+    dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
+) -> Float[Tensor, "b k H W"]:
+    r"""Eq. (4): pixel-adaptive mask refinement (PAMR); neighbours of like colour share their value.
+
+    .. math:: m_p \leftarrow \sum_{n \in N(p)} w_{pn} m_n, \quad
+        w_{pn} = \mathrm{softmax}_n \Big( -\tfrac13 \sum_c \frac{|I_{pc} - I_{nc}|}{10^{-8} + 0.1\,\sigma_{pc}} \Big)
+
+    N(p) are the 8 neighbours at each dilation, the border replicated; sigma is the local standard deviation of
+    each channel over those and the centre. The weights sum to 1, so a map in [0, 1] stays there.
+
+    Args:
+        image: guide (B, 3, H, W), any per-channel affine scale.
+        m: maps (B, K, h, w); resized to (H, W) bilinearly with corners aligned.
+        iterations: int >= 0.
+        dilations: distances in pixels, each int >= 1.
+
+    Returns:
+        Refined maps (B, K, H, W).
+
+    Raises:
+        ValueError: negative `iterations`, or `dilations` empty or below 1.
+
+    Source: Araslanov and Roth, CVPR 2020, section 4.3.
+
+    >>> pamr(torch.rand(1, 3, 2, 2), torch.full((1, 1, 1, 1), 0.25), dilations=(1,))[0, 0]
+    tensor([[0.2500, 0.2500],
+            [0.2500, 0.2500]])
+    """
+    _check(iterations, dilations)
+    scale = 1 / (1e-8 + 0.1 * _spread(image, dilations, with_centre=True))
+    weights = _weights(image, dilations, scale, power=1)
+    return _iterate(m, weights, image.shape[-2:], iterations, dilations)
+
+
+def par(
+    image: Float[Tensor, "b 3 H W"],
+    m: Float[Tensor, "b k h w"],
+    *,
+    iterations: int = 10,
+    dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
+    keep_range: bool = True,
+) -> Float[Tensor, "b k H W"]:
+    r"""Eq. (4), the other reading: pixel-adaptive refinement (PAR), with colour and position kernels (Reading 1).
+
+    .. math:: w = \mathrm{softmax}_n\big(-\tfrac13 \textstyle\sum_c (d_{nc} / 0.3\sigma_c)^2\big)
+        + 0.01\, \mathrm{softmax}_n\big(-(\rho_n / 0.3\sigma_\rho)^2\big)
+
+    where d is the colour difference and rho the distance in pixels. The weights sum to 1.01.
+
+    Args:
+        image: guide (B, 3, H, W), any per-channel affine scale.
+        m: maps (B, K, h, w); resized to (H, W) bilinearly with corners aligned.
+        iterations: int >= 0.
+        dilations: distances in pixels, each int >= 1.
+        keep_range: divide by 1.01 ** iterations, so that a map in [0, 1] stays there; False is the published gain.
+
+    Returns:
+        Refined maps (B, K, H, W).
+
+    Raises:
+        ValueError: negative `iterations`, or `dilations` empty or below 1.
+
+    Source: Ru et al., CVPR 2022, section 3.4.
+
+    >>> par(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 4, 4), iterations=1, keep_range=False).mean().round(decimals=4)
+    tensor(1.0100)
+    """
+    _check(iterations, dilations)
+    scale = 1 / (0.3 * (_spread(image, dilations, with_centre=False) + 1e-8))
+    rho = image.new_tensor([dil * (dy * dy + dx * dx) ** 0.5 for dil in dilations for dy, dx in _RING])
+    position = -((rho / (rho.std() + 1e-8) / 0.3) ** 2)
+    weights = _weights(image, dilations, scale, power=2) + 0.01 * position.softmax(0).view(1, -1, 1, 1)
+    refined = _iterate(m, weights, image.shape[-2:], iterations, dilations)
+    return refined / 1.01**iterations if keep_range else refined
+
+
+def trimap(m: Float[Tensor, "b h w"], *, beta_l: float, beta_h: float) -> UInt8[Tensor, "b h w"]:
+    r"""Eq. (5): three-way map of what is sure.
+
+    .. math:: Y = 1 \text{ where } M \ge \beta_h, \quad 0 \text{ where } M < \beta_l, \quad 255 \text{ between}
+
+    Args:
+        m: refined map (B, h, w) in [0, 1].
+        beta_l: below it a pixel is silent.
+        beta_h: at or above it a pixel sounds.
+
+    Returns:
+        Y_tri (B, h, w), uint8: 1 sounding, 0 silent, 255 not sure.
+
+    Raises:
+        ValueError: `beta_l` not below `beta_h`.
+
+    Source: the paper, section 3.2.
+
+    >>> trimap(torch.tensor([[[0.1, 0.5, 0.9]]]), beta_l=0.4, beta_h=0.55).tolist()
+    [[[0, 255, 1]]]
+    """
+    if not beta_l < beta_h:
+        raise ValueError(f"`beta_l` must be below `beta_h`; got {beta_l} and {beta_h}.")
+    y = torch.full_like(m, 255, dtype=torch.uint8)
+    return y.masked_fill(m < beta_l, 0).masked_fill(m >= beta_h, 1)
+
+
+def _check(iterations: int, dilations: Sequence[int]) -> None:
+    if iterations < 0:
+        raise ValueError(f"`iterations` must be at least 0; got {iterations}.")
+    if not dilations or min(dilations) < 1:
+        raise ValueError(f"`dilations` must be integers of at least 1; got {tuple(dilations)}.")
+
+
+def _neighbours(x: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
+    """Views of x (B, C, H, W), one per neighbour, the border replicated."""
+    pad = max(dilations)
+    height, width = x.shape[-2:]
+    padded = F.pad(x, (pad, pad, pad, pad), mode="replicate")
+    for dil in dilations:
+        for dy, dx in _RING:
+            top, left = pad + dil * dy, pad + dil * dx
+            yield padded[..., top : top + height, left : left + width]
+
+
+def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
+    """Unbiased standard deviation of the neighbours per channel (B, 3, H, W), from differences to the centre."""
+    # The centre's own difference is 0: it counts in n and nowhere else, once per dilation.
+    n = (9 if with_centre else 8) * len(dilations)
+    total, squares = torch.zeros_like(image), torch.zeros_like(image)
+    for neighbour in _neighbours(image, dilations):
+        d = neighbour - image
+        total += d
+        squares.addcmul_(d, d)
+    return ((squares - total * total / n) / (n - 1)).clamp_min(0).sqrt()
+
+
+def _weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int) -> Tensor:
+    """softmax over neighbours of -mean over channels of (|difference| * scale) ** power: (B, N, H, W)."""
+    logits = [((n - image) * scale).abs_().pow_(power).mean(1).neg_() for n in _neighbours(image, dilations)]
+    return torch.stack(logits, 1).softmax(1)
+
+
+def _iterate(m: Tensor, weights: Tensor, size: torch.Size, iterations: int, dilations: Sequence[int]) -> Tensor:
+    """`iterations` times the weighted sum over neighbours; weights (B, N, H, W), shared by all maps."""
+    m = F.interpolate(m, size=tuple(size), mode="bilinear", align_corners=True)
+    for _ in range(iterations):
+        total = torch.zeros_like(m)
+        for w, n in zip(weights.unbind(1), _neighbours(m, dilations), strict=True):
+            total = torch.addcmul(total, w.unsqueeze(1), n)
+        m = total
+    return m

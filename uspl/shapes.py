@@ -1,0 +1,85 @@
+"""Make the embedded data set on demand: the two data scripts, run as a user would run them."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from uspl.html import has_kernel
+from uspl.media import DataError
+from uspl.table import TABLE, read_table
+
+
+def sounding_shapes(
+    root: str | Path = "data/sounding-shapes",
+    *,
+    level: Literal["standard", "hard"] = "standard",
+    train: int = 1280,
+    val: int = 200,
+    test: int = 300,
+    negative: int | None = None,
+    seed: int = 1,
+    size: int = 112,
+    seconds: int = 3,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Make and prepare Sounding Shapes where it is missing or incomplete; returns the folder.
+
+    Args:
+        root: folder; one that holds more clips of the same kind is taken as it is.
+        level: preset of the generator.
+        train, val, test, negative: clips per split; `negative` (sound from elsewhere, silence) by the level.
+        seed: of every scene and sound.
+        size: pixels, side of the films.
+        seconds: length of a clip.
+        workers: processes; None takes all processors.
+        progress: show the progress bars of the two scripts on stderr; None shows them where a person looks.
+
+    Raises:
+        DataError: the scripts refuse; the message is theirs.
+    """
+    counts = {"train": train, "val": val, "test": test, "negative": (100, 0)[level == "standard"]}
+    counts["negative"] = counts["negative"] if negative is None else negative
+    folder = Path(root)
+    if _complete(folder, {"level": level, "seed": seed, "size": size, "seconds": seconds}, counts):
+        return folder
+    progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
+    options = {"level": level, "seed": seed, "size": size, "seconds": seconds, **counts}
+    given = [str(x) for k, v in options.items() for x in (f"--{k}", v)]
+    many = [] if workers is None else ["--workers", str(workers)]
+    _script("make_sounding_shapes.py", [str(folder), *given, *many], progress)
+    _script("prepare_avsbench.py", [str(folder), *many], progress)
+    return folder
+
+
+def _complete(folder: Path, made: dict[str, Any], counts: dict[str, int]) -> bool:
+    """Are all clips there and prepared, as the marker, the table and the report say?"""
+    files = [folder / name for name in ("sounding_shapes.json", TABLE, "report.json")]
+    if not all(file.is_file() for file in files):
+        return False
+    marker, report = json.loads(files[0].read_text()), json.loads(files[2].read_text())
+    same = all(marker.get(k) == v for k, v in made.items())
+    return same and all(marker["counts"][s] >= n for s, n in counts.items()) and len(report) == len(read_table(folder))
+
+
+def _script(name: str, given: list[str], progress: bool) -> None:
+    home = Path(__file__).resolve().parents[1]
+    script = home / "data_scripts" / name
+    if not script.is_file():
+        raise DataError(script, "is missing; Sounding Shapes is made from a clone of the repository")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])}
+    last = b""
+    command = [sys.executable, str(script), *given]
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        assert isinstance(run.stderr, io.BufferedReader)
+        while chunk := run.stderr.read1(4096):
+            last = (last + chunk)[-2000:]
+            if progress:
+                sys.stderr.write(chunk.decode(errors="replace"))
+    if run.returncode:
+        says = last.decode(errors="replace").strip().splitlines()
+        raise DataError(script, f"stopped: {says[-1].rstrip('.') if says else f'exit code {run.returncode}'}")
