@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from _cast import BODIES, KINDS, STONE, Array
@@ -154,11 +155,15 @@ def _drift(at: Array, step: Array, radius: Array, low: Array, high: Array) -> tu
     return np.clip(at, low, high), step
 
 
-def outline(thing: Thing, n: int = 2048) -> Array:
-    """rho at n angles, as a share of the radius, 1 at most."""
-    rho = BODIES[thing.body].outline(np.linspace(0, 2 * np.pi, n, endpoint=False))
-    rho = np.maximum(rho / rho.max(), 1e-3) ** thing.stretch
-    return np.asarray(rho, np.float32)
+def outline(thing: Thing) -> Array:
+    """rho at 2048 angles from 0 to 2 pi, as a share of the radius, 1 at most."""
+    return _outline(thing.body, thing.stretch)
+
+
+@lru_cache(maxsize=64)
+def _outline(body: int, stretch: float) -> Array:
+    rho = BODIES[body].outline(np.linspace(0, 2 * np.pi, 2048, endpoint=False))
+    return np.asarray(np.maximum(rho / rho.max(), 1e-3) ** stretch, np.float32)
 
 
 def labels(things: tuple[Thing, ...], frame: int, size: int) -> Array:

@@ -145,6 +145,13 @@ def test_logit_zero_is_background() -> None:
     assert metrics.avsbench_miou(torch.zeros(1, 2, 2), torch.ones(1, 2, 2)) == 0
 
 
+def test_fscore_counts_a_score_on_its_threshold() -> None:
+    """Only the last threshold, 1, parts these two pixels: sigmoid(100) is 1, sigmoid(7) lies between the last two."""
+    logits = torch.tensor([[[100.0, 7.0]]])
+    assert metrics.avsbench_fscore(logits, torch.tensor([[[1, 0]]])) == pytest.approx(1)
+    assert metrics.avsbench_fscore(logits, torch.tensor([[[0, 1]]])) == pytest.approx(1.3 * 0.5 / (0.3 * 0.5 + 1))
+
+
 def test_an_empty_truth_scores_the_share_left_empty() -> None:
     logits = torch.tensor([[[9.0, -9.0], [-9.0, -9.0]]])
     assert metrics.avsbench_miou(logits, torch.zeros(1, 2, 2)) == pytest.approx(0.75)

@@ -1,6 +1,7 @@
 """data_scripts/make_sounding_shapes.py: one seed makes one set, the set is fair, and its files are right."""
 
 import csv
+import doctest
 import hashlib
 import json
 import os
@@ -338,3 +339,7 @@ def test_broken_marker_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_refused_settings(given: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in refused(capsys, str(tmp_path / "set"), *given.split())
     assert not (tmp_path / "set").exists()
+
+
+def test_examples_in_the_docstrings() -> None:
+    assert doctest.testmod(scenery).failed == 0

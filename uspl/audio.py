@@ -91,9 +91,7 @@ def mel_matrix() -> Float[Tensor, "257 64"]:
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (mel[:, None] - left) / (centre - left)
     falling = (right - mel[:, None]) / (right - centre)
-    weights = torch.minimum(rising, falling).clamp_min(0)
-    weights[0] = 0
-    return weights.float()
+    return torch.minimum(rising, falling).clamp_min(0).float()
 
 
 def resample(wave: Wave, sr: int) -> Float[Tensor, " m"]:
