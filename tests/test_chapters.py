@@ -152,9 +152,12 @@ def test_closes_with_exercises_takeaways_and_the_next_step(chapter: Any) -> None
     exercises = re.findall(r"^\d+\. ", section(chapter, "Exercises"), re.MULTILINE)
     takeaways = re.findall(r"^[-*\d]+\.? ", section(chapter, "Takeaways"), re.MULTILINE)
     assert 2 <= len(exercises) <= 3, f"Two or three exercises, numbered; got {len(exercises)}."
-    solved = [c for c in code(chapter) if {"solution", "hide-cell"} <= set(c.metadata.get("tags", []))]
-    assert len(solved) == len(exercises), "Each exercise has one code cell tagged `solution` and `hide-cell`."
-    assert all(any(isinstance(n, ast.Assert) for n in tree(c)) for c in solved), "A solution ends with an `assert`."
+    pairs = itertools.pairwise(chapter.cells)
+    solved = [b for a, b in pairs if a.cell_type == "markdown" and "{dropdown} Solution" in a.source]
+    assert len(solved) == len(exercises), "Each exercise has its own cell with `:::{dropdown} Solution n`."
+    for cell in solved:
+        assert cell.cell_type == "code", "A solution is followed by the code cell that runs it."
+        assert any(isinstance(n, ast.Assert) for n in tree(cell)), "The code of a solution ends with an `assert`."
     assert len(takeaways) == 3, f"Three takeaways; got {len(takeaways)}."
     assert re.search(r"\{cite\}`|^## References", prose(chapter), re.MULTILINE), "Name the sources: {cite}`uspl`."
 

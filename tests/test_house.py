@@ -109,7 +109,7 @@ def test_nothing_of_one_machine() -> None:
         "deb." + "debian",
         "download." + "pytorch.org/whl",
     )
-    places = ("/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/")
+    places = tuple(f"/{name}/" for name in ("work", "root", "home"))
     pattern = re.compile("|".join(map(re.escape, (*hosts, *places))))
     for path in tracked():
         if path.suffix not in {".npz", ".png", ".mp4", ".safetensors"}:

@@ -1,9 +1,10 @@
 """The first study: every row of chapter 06's table on Sounding Shapes, several seeds, one record per row and seed."""
 
 import logging
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uspl import record
 from uspl.config import Config
@@ -13,17 +14,45 @@ from uspl.train import train_or_load
 
 log = logging.getLogger(__name__)
 
-# name -> (fields that differ from the tier, phase). The maps of one model fill several rows of the table.
+# name -> (fields that differ from the recipe, phase). The maps of one model fill several rows of the table.
 VARIANTS: dict[str, tuple[dict[str, Any], str]] = {
     "delta0": ({"delta": 0.0}, "warmup"),
     "mmicl": ({}, "warmup"),
     "mmicl-long": ({"lambda2": 0.0, "lambda3": 0.0}, "full"),
     "sps-without-smr": ({"lambda2": 0.0, "teacher": "m_crs"}, "full"),
+    "smr": ({"lambda3": 0.0}, "full"),
     "full": ({}, "full"),
     "supervised": ({"lambda2": 0.0, "teacher": "mask"}, "full"),
     "supervised-2x": ({"lambda2": 0.0, "teacher": "mask", "epochs": 8}, "full"),
     "supervised-4x": ({"lambda2": 0.0, "teacher": "mask", "epochs": 16}, "full"),
 }
+
+# Rows of the table, in its order: what it is, which variants (the best on validation counts), which map.
+ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("MMICL without hiding (delta = 0), M_crs", ("delta0",), "m_crs"),
+    ("MMICL, M_crs", ("mmicl",), "m_crs"),
+    ("MMICL of equal length, M_crs", ("mmicl-long",), "m_crs"),
+    ("SPS without SMR", ("sps-without-smr",), "m"),
+    ("SMR alone, M_fine", ("smr",), "m_fine"),
+    ("full method, M_crs", ("full",), "m_crs"),
+    ("full method, M_fine", ("full",), "m_fine"),
+    ("full method, SPS", ("full",), "m"),
+    ("supervised bound, SPS", ("supervised", "supervised-2x", "supervised-4x"), "m"),
+)
+FLOORS = {
+    "whole_image": "whole image",
+    "centre_box": "best centre box",
+    "every_object": "every object, an oracle that does not hear",
+    "largest_object": "largest object, an oracle that does not hear",
+}
+
+
+class Row(NamedTuple):
+    """One line of the table: mIoU and F-score of each seed."""
+
+    name: str
+    miou: list[float]
+    fscore: list[float]
 
 
 def study(
@@ -35,7 +64,7 @@ def study(
     variants: Iterable[str] = tuple(VARIANTS),
     split: str = "test",
     runs: str | Path = "runs",
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> list[Path]:
     """Train and evaluate each variant with each seed; a record that is there already is kept.
 
@@ -47,7 +76,7 @@ def study(
         variants: names from `VARIANTS`.
         split: "val" while a recipe is chosen, "test" once it is frozen.
         runs: where checkpoints live.
-        progress: show progress bars.
+        progress: show progress bars; None shows them where a person looks.
 
     Returns:
         The paths of the records.
@@ -55,51 +84,92 @@ def study(
     Raises:
         ValueError: an unknown variant.
     """
+    chosen = list(variants)
+    for name in chosen:
+        if name not in VARIANTS:
+            raise ValueError(f"`variants` must be among {', '.join(VARIANTS)}; got {name!r}.")
     paths = []
     for seed in seeds:
-        for name in variants:
-            if name not in VARIANTS:
-                raise ValueError(f"`variants` must be among {', '.join(VARIANTS)}; got {name!r}.")
+        for name in chosen:
             path = Path(out) / f"{name}-s{seed}.json"
             if not path.is_file():
                 changes, phase = VARIANTS[name]
-                model, trained = train_or_load(
-                    Config.from_dict({**cfg.as_dict(), **changes, "seed": seed}),
-                    data_root,
-                    runs=runs,
-                    phase=phase,
-                    progress=progress,
-                )
+                asked = Config.from_dict({**cfg.as_dict(), **changes, "seed": seed})
+                model, trained = train_or_load(asked, data_root, runs=runs, phase=phase, progress=progress)
                 values = evaluate(model, AVSBench(data_root, split, size=cfg.image_size, seconds=cfg.seconds))
-                record.write(path, _values(cfg, name, seed, split, data_root, trained, values))
+                record.write(path, _about(name, split, data_root, asked, trained) | values)
                 log.info("%s: %s", path, values["scores"])
             paths.append(path)
     return paths
 
 
-def _values(
-    cfg: Config,
-    name: str,
-    seed: int,
-    split: str,
-    data_root: str | Path,
-    trained: dict[str, Any],
-    values: dict[str, Any],
-) -> dict[str, Any]:
+def _about(name: str, split: str, data_root: str | Path, cfg: Config, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says beside the scores."""
     tier = Config.tiny().as_dict()
-    changes = {k: v for k, v in trained["config"].items() if v != tier[k]}
+    joint = "warmup" in trained
     return {
         "variant": name,
-        "seed": seed,
         "split": split,
         "data": Path(data_root).name,
-        "changes": changes,
-        "command": f"uspl study --data {data_root} --variants {name} --seeds {seed}",
+        "seed": cfg.seed,
+        "changes": {k: v for k, v in cfg.as_dict().items() if v != tier[k]},
+        "command": f"uspl study --data {data_root} --variants {name} --seeds {cfg.seed} --split {split}",
         "seconds": {
-            "warmup": trained.get("warmup", trained)["seconds"],
-            "joint": trained["seconds"] if "warmup" in trained else 0.0,
+            "warmup": round((trained["warmup"] if joint else trained)["seconds"], 1),
+            "joint": round(trained["seconds"], 1) if joint else 0.0,
         },
         "history": trained["history"],
         "n_train": trained["n_train"],
-        **values,
+        "train_hash": trained["data_hash"],
     }
+
+
+def table(folder: str | Path) -> list[Row]:
+    """The table that the records of a folder make: floors first, then `ROWS`; a row without a record is empty."""
+    records = [record.read(p) for p in sorted(Path(folder).glob("*-s*.json"))]
+    rows = []
+    for key, name in FLOORS.items():
+        values = sorted({round(r["floors"][key], 6) for r in records if key in r["floors"]})
+        rows.append(Row(name, values, []))
+    for name, variants, m in ROWS:
+        best: dict[int, dict[str, Any]] = {}
+        for r in (r for r in records if r["variant"] in variants):
+            rival = best.get(r["seed"])
+            if rival is None or r["history"][-1].get(f"val_{m}", 0) > rival["history"][-1].get(f"val_{m}", 0):
+                best[r["seed"]] = r
+        scores = [best[seed]["scores"][m] for seed in sorted(best)]
+        rows.append(Row(name, [s["miou"] for s in scores], [s["fscore"] for s in scores]))
+    return rows
+
+
+def markdown(folder: str | Path) -> str:
+    """`table` as a Markdown table: mean, spread (half of largest minus smallest), and share of the bound."""
+    rows = table(folder)
+    bound = statistics.mean(rows[-1].miou) if rows[-1].miou else None
+    lines = ["| Sounding Shapes | mIoU | seeds | F-score | share of the bound |", "|---|---|---|---|---|"]
+    for name, miou, fscore in rows:
+        if not miou:
+            lines.append(f"| {name} | not run | | | |")
+            continue
+        mean = statistics.mean(miou)
+        spread = f" ± {(max(miou) - min(miou)) / 2:.3f}" if fscore else ""
+        each = " ".join(f"{v:.3f}" for v in miou) if fscore else ""
+        f = f"{statistics.mean(fscore):.3f}" if fscore else ""
+        share = f"{mean / bound:.0%}" if bound else ""
+        lines.append(f"| {name} | {mean:.3f}{spread} | {each} | {f} | {share} |")
+    return "\n".join(lines)
+
+
+def listening(folder: str | Path) -> str:
+    """Does the full method listen? Markdown table of each seed: the maximum's place, the area when nothing sounds."""
+    lines = [
+        "| seed | map | on its own object | moves with the other sound | area in silence | area in noise |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in sorted(Path(folder).glob("full-s*.json")):
+        values = record.read(path)
+        heard = values["listening"]
+        for m in ("m_crs", "m_fine", "m"):
+            shares = " | ".join(f"{heard[k][m]:.3f}" for k in ("own", "swap", "silence", "noise"))
+            lines.append(f"| {values['seed']} | {m} | {shares} |")
+    return "\n".join(lines)

@@ -39,21 +39,28 @@ class TrainingError(RuntimeError):
 
 
 class Draw(Sampler[int]):
-    """The training pairs of an epoch in random order: all of them, or `one` random second of each video."""
+    """The training pairs of an epoch in random order.
 
-    def __init__(self, ids: Sequence[str], *, one: bool, generator: torch.Generator) -> None:
+    Args:
+        ids: of the pairs, "<video>_<second>".
+        seconds: "all" pairs, "one" random second of each video, or its "first".
+        generator: source of randomness; seed it before each epoch.
+    """
+
+    def __init__(self, ids: Sequence[str], *, seconds: str, generator: torch.Generator) -> None:
         videos: dict[str, list[int]] = {}
         for i, name in enumerate(ids):
-            videos.setdefault(name.rsplit("_", 1)[0] if one else name, []).append(i)
-        self.seconds, self.generator = list(videos.values()), generator
+            videos.setdefault(name if seconds == "all" else name.rsplit("_", 1)[0], []).append(i)
+        self.choices = [pairs[:1] if seconds == "first" else pairs for pairs in videos.values()]
+        self.generator = generator
 
     def __len__(self) -> int:
-        return len(self.seconds)
+        return len(self.choices)
 
     def __iter__(self) -> Iterator[int]:
-        order = torch.randperm(len(self.seconds), generator=self.generator).tolist()
-        luck = torch.rand(len(self.seconds), generator=self.generator).tolist()
-        return (self.seconds[v][int(u * len(self.seconds[v]))] for v, u in zip(order, luck, strict=True))
+        order = torch.randperm(len(self.choices), generator=self.generator).tolist()
+        luck = torch.rand(len(self.choices), generator=self.generator).tolist()
+        return (self.choices[v][int(u * len(self.choices[v]))] for v, u in zip(order, luck, strict=True))
 
 
 def train_or_load(
@@ -123,7 +130,9 @@ def _phase(
     model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(_groups(model, cfg))
     order = torch.Generator()
-    sampler = Draw(data.ids, one=cfg.train_frames == "one", generator=order)
+    # AVSBench annotates the first second of a training video only: the supervised bound sees no other.
+    seconds = "first" if joint and cfg.teacher == "mask" else cfg.train_frames
+    sampler = Draw(data.ids, seconds=seconds, generator=order)
     loader = evaluate.loader(data, batch_size=cfg.batch_size, front_end=cfg.front_end, sampler=sampler, drop_last=True)
     epochs = cfg.epochs if joint else cfg.warmup_epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(cfg, epochs * len(loader)))
