@@ -11,11 +11,12 @@ import tyro
 
 from uspl.config import Config
 
-Tiny = Annotated[Config, tyro.conf.arg(name="")]
+Fields = Annotated[Config, tyro.conf.arg(name="")]
+TINY = Config.tiny()
 
 
 def train(
-    cfg: Tiny,
+    cfg: Fields = TINY,
     data: Path = Path("data/sounding-shapes"),
     runs: Path = Path("runs"),
     phase: Literal["warmup", "full"] = "full",
@@ -35,7 +36,7 @@ def train(
 
 
 def evaluate(
-    cfg: Tiny,
+    cfg: Fields = TINY,
     data: Path = Path("data/sounding-shapes"),
     split: str = "val",
     runs: Path = Path("runs"),
@@ -63,7 +64,7 @@ def evaluate(
 
 
 def study(
-    cfg: Tiny,
+    cfg: Fields = TINY,
     data: Path = Path("data/sounding-shapes"),
     out: Path = Path("results/first_light"),
     seeds: tuple[int, ...] = (1, 2, 3),
@@ -91,7 +92,7 @@ def study(
         print(path)
 
 
-def check(root: Path, strict: bool = False) -> None:
+def check(root: tyro.conf.Positional[Path], strict: bool = False) -> None:
     """What a data folder holds, lacks and hides.
 
     Args:

@@ -63,8 +63,8 @@ class TinyResNet(nn.Module):
         self.widths = widths
         self.stem = nn.Sequential(_conv(3, widths[0], 5, stride=2), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
         stages, c_in = [], widths[0]
-        for c_out, stride, count in zip(widths, (1, 2, 2, 1), blocks, strict=True):
-            stages.append(_stage(c_in, c_out, count, stride))
+        for c_out, stride, side, count in zip(widths, (1, 2, 2, 1), (3, 3, 3, 1), blocks, strict=True):
+            stages.append(_stage(c_in, c_out, count, stride, side=side))
             c_in = c_out
         self.stages = nn.ModuleList(stages)
 
@@ -217,13 +217,20 @@ def _conv(c_in: int, c_out: int, side: int, *, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(c_in, c_out, side, stride=stride, padding=side // 2, bias=False)
 
 
-def _stage(c_in: int, c_out: int, count: int, stride: int) -> nn.Sequential:
-    """`count` basic blocks; the first changes width and resolution, its shortcut by a 1x1 convolution."""
+def _stage(c_in: int, c_out: int, count: int, stride: int, *, side: int = 3) -> nn.Sequential:
+    """`count` basic blocks; the first changes width and resolution, its shortcut by a 1x1 convolution.
+
+    `side` 1 makes all convolutions 1x1: the stage is deeper, its receptive field is not.
+    """
     short = None
     if stride != 1 or c_in != c_out:
         short = nn.Sequential(_conv(c_in, c_out, 1, stride=stride), nn.BatchNorm2d(c_out))
     rest = (BasicBlock(c_out, c_out) for _ in range(count - 1))
-    return nn.Sequential(BasicBlock(c_in, c_out, stride, short), *rest)
+    stage = nn.Sequential(BasicBlock(c_in, c_out, stride, short), *rest)
+    if side == 1:
+        for block, width in zip(stage, (c_in, *[c_out] * (count - 1)), strict=True):
+            block.conv1, block.conv2 = _conv(width, c_out, 1, stride=stride), _conv(c_out, c_out, 1)
+    return stage
 
 
 def _without_classifier(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:

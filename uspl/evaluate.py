@@ -20,6 +20,8 @@ def loader(dataset: Dataset[Clip], *, batch_size: int, front_end: str, **options
     def join(clips: Sequence[Clip]) -> Batch:
         return collate(clips, front_end=front_end)
 
+    # A generator of its own: otherwise each pass over the clips would draw from the reader's.
+    options = {"generator": torch.Generator()} | options
     return DataLoader(dataset, batch_size=batch_size, collate_fn=join, **options)  # type: ignore[arg-type]
 
 

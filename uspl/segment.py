@@ -75,8 +75,6 @@ class ASPP(nn.Module):
     def __init__(self, c_in: int, c_out: int, *, dilations: Sequence[int] = (3, 6, 12, 18)) -> None:
         super().__init__()
         self.conv2d_list = nn.ModuleList(nn.Conv2d(c_in, c_out, 3, padding=d, dilation=d) for d in dilations)
-        for conv in self.conv2d_list:
-            nn.init.normal_(conv.get_parameter("weight"), std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type == "cpu":

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +16,7 @@ from torch.utils.data import Sampler, Subset
 from tqdm.auto import tqdm
 
 from uspl import checkpoint, evaluate
+from uspl.batch import Batch
 from uspl.config import Config
 from uspl.data import AVSBench
 from uspl.html import has_kernel
@@ -127,28 +128,27 @@ def _phase(
         mixed_precision="bf16" if bf16 else "no",
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=False),
     )
-    model.to(memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(_groups(model, cfg))
+    state = checkpoint.load_resume(folder, model, optimizer) or {"epoch": 0, "history": [], "seconds": 0.0}
     order = torch.Generator()
     # AVSBench annotates the first second of a training video only: the supervised bound sees no other.
     seconds = "first" if joint and cfg.teacher == "mask" else cfg.train_frames
     sampler = Draw(data.ids, seconds=seconds, generator=order)
     loader = evaluate.loader(data, batch_size=cfg.batch_size, front_end=cfg.front_end, sampler=sampler, drop_last=True)
     epochs = cfg.epochs if joint else cfg.warmup_epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(cfg, epochs * len(loader)))
-    model.to(accelerator.device)
-    state = checkpoint.load_resume(folder, model, optimizer) or {"epoch": 0, "history": [], "seconds": 0.0}
+    done, total = state["epoch"] * len(loader), epochs * len(loader)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(cfg, total), last_epoch=done - 1)
     objective, optimizer, loader, schedule = accelerator.prepare(Objective(model), optimizer, loader, schedule)
-    for _ in range(state["epoch"] * len(loader)):
-        schedule.step()
     val = AVSBench(data.root, "val", frames="first", size=cfg.image_size, seconds=cfg.seconds, cache=True)
     name = "Eq. 11" if joint else "MMICL"
-    bar = tqdm(total=epochs * len(loader), initial=state["epoch"] * len(loader), desc=name, disable=not progress)
+    bar = tqdm(total=total, initial=done, desc=name, disable=not progress)
     for epoch in range(state["epoch"], epochs):
         start = time.perf_counter()
         order.manual_seed(_seed(cfg.seed, joint, epoch))
         generator = torch.Generator().manual_seed(_seed(cfg.seed, joint, epoch) + 1 + accelerator.process_index)
-        means = _epoch(accelerator, objective, loader, optimizer, schedule, generator, cfg, joint, bar, folder)
+        step = Step(accelerator, objective, optimizer, schedule, generator, bar)
+        means = _epoch(step, loader, joint=joint, flip=cfg.flip, first=epoch * len(loader), kept=folder)
         maps = evaluate.MAPS if joint else ("m_crs",)
         means |= {f"val_{k}": v for k, v in evaluate.miou(model, val, maps=maps).items()}
         _, maps_now = next(evaluate.predict(model, Subset(val, range(min(8, len(val)))), maps=maps))
@@ -169,38 +169,43 @@ def _phase(
     return values | {"folder": str(folder)}
 
 
-def _epoch(
-    accelerator: Accelerator,
-    objective: nn.Module,
-    loader: Any,
-    optimizer: Any,
-    schedule: Any,
-    generator: torch.Generator,
-    cfg: Config,
-    joint: bool,
-    bar: Any,
-    folder: Path,
-) -> dict[str, float]:
-    """One pass over the training clips; returns the mean of each loss."""
-    objective.train()
-    sums: dict[str, float] = {}
-    for batch in loader:
-        batch = flipped(batch, generator) if cfg.flip else batch
-        with accelerator.autocast():
-            losses = objective(batch, generator, joint)
+class Step(NamedTuple):
+    """What one step of training needs beside its batch."""
+
+    accelerator: Accelerator
+    objective: nn.Module
+    optimizer: Any
+    schedule: Any
+    generator: torch.Generator
+    bar: Any
+
+    def __call__(self, batch: Batch, *, joint: bool) -> dict[str, float]:
+        """Descend once; returns the losses. A loss that is not finite changes nothing."""
+        with self.accelerator.autocast():
+            losses = self.objective(batch, self.generator, joint)
         values = {k: float(v.detach()) for k, v in losses.items()}
+        if math.isfinite(values["loss"]):
+            self.optimizer.zero_grad()
+            self.accelerator.backward(losses["loss"])
+            self.optimizer.step()
+            self.schedule.step()
+            self.bar.update()
+            self.bar.set_postfix({k: f"{v:.3f}" for k, v in values.items()}, refresh=False)
+        return values
+
+
+def _epoch(step: Step, loader: Any, *, joint: bool, flip: bool, first: int, kept: Path) -> dict[str, float]:
+    """One pass over the training clips, from step `first` on; returns the mean of each loss."""
+    step.objective.train()
+    sums: dict[str, float] = {}
+    for i, batch in enumerate(loader):
+        values = step(flipped(batch, step.generator) if flip else batch, joint=joint)
         if not math.isfinite(values["loss"]):
             raise TrainingError(
-                f"the loss is {values['loss']} at step {bar.n} on the clips {', '.join(batch.ids)}; "
-                f"the last good checkpoint is kept in `{folder}`."
+                f"the loss is {values['loss']} at step {first + i} on the clips {', '.join(batch.ids)}; "
+                f"the last good checkpoint is kept in `{kept}`."
             )
-        optimizer.zero_grad()
-        accelerator.backward(losses["loss"])
-        optimizer.step()
-        schedule.step()
-        bar.update()
         sums = {k: sums.get(k, 0.0) + v for k, v in values.items()}
-        bar.set_postfix({k: f"{v:.3f}" for k, v in values.items()}, refresh=False)
     return {k: v / len(loader) for k, v in sums.items()}
 
 
@@ -219,7 +224,9 @@ def _groups(model: USPL, cfg: Config) -> list[dict[str, Any]]:
     heads = [p for part in (model.pmv_aff, model.sps) for p in part.parameters()]
     known = {id(p) for p in heads}
     rest = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
-    return [{"params": rest, "lr": cfg.lr}, {"params": heads, "lr": cfg.lr * cfg.head_lr}]
+    rates = ((rest, cfg.lr), (heads, cfg.lr * cfg.head_lr))
+    # A schedule that starts in the middle, after a resume, reads where it began.
+    return [{"params": params, "lr": lr, "initial_lr": lr} for params, lr in rates]
 
 
 def _factor(cfg: Config, steps: int) -> Any:

@@ -1,0 +1,145 @@
+"""Section 4.2: scores do not depend on the batch, records are whole, the study's table is made from them alone."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from data_sample import sample
+from test_train import TINY, small
+
+from uspl import cli, evaluate, metrics, record, study
+from uspl.data import AVSBench
+from uspl.model import USPL
+
+
+@lru_cache
+def model() -> USPL:
+    torch.manual_seed(0)
+    return USPL(small())
+
+
+def clips(split: str = "test") -> AVSBench:
+    return AVSBench(sample(), split, size=32, cache=True)
+
+
+def test_scores_do_not_depend_on_the_batch_size() -> None:
+    one, all_ = (evaluate.score(model(), clips(), batch_size=b) for b in (1, 12))
+    for name in evaluate.MAPS:
+        assert one[name] == pytest.approx(all_[name], abs=1e-6)
+
+
+def test_scores_are_the_published_rules_on_the_predicted_maps() -> None:
+    batch, maps = next(evaluate.predict(model(), clips(), batch_size=12))
+    expected = metrics.iou(maps["m_fine"] > 0.5, batch.mask > 0.5).mean().item()
+    assert evaluate.score(model(), clips(), maps=["m_fine"])["m_fine"]["miou"] == pytest.approx(expected, abs=1e-6)
+    assert evaluate.miou(model(), clips(), maps=["m_fine"])["m_fine"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_maps_asked_for_alone_are_those_of_the_whole_forward_pass() -> None:
+    batch, maps = next(evaluate.predict(model(), clips(), batch_size=12))
+    whole = evaluate.forward_maps(model(), batch)
+    torch.testing.assert_close(maps["m"], whole.m)
+    torch.testing.assert_close(maps["m_fine"], evaluate.resize(whole.m_fine, 32))
+
+
+def test_listening_counts_where_the_maximum_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def oracle(_: Any, dataset: Any, *, sound: str = "own", maps: Any, batch_size: int) -> Any:
+        batch = next(iter(evaluate.loader(dataset, batch_size=12, front_end="vggish")))
+        shown = {"own": 1, "swap": 2}.get(sound)
+        yield batch, {k: (batch.objects == shown).float() if shown else torch.full_like(batch.mask, 0.6) for k in maps}
+
+    monkeypatch.setattr(evaluate, "predict", oracle)
+    heard = evaluate.listening(model(), clips(), maps=["m"])
+    assert heard == {"own": {"m": 1.0}, "swap": {"m": 1.0}, "silence": {"m": 1.0}, "noise": {"m": 1.0}}
+
+
+def test_unknown_sound_is_refused() -> None:
+    with pytest.raises(ValueError, match="`sound` must be 'own', 'swap', 'silence' or 'noise'; got 'music'"):
+        next(evaluate.predict(model(), clips(), sound="music"))
+
+
+def test_records_are_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = record.write(tmp_path / "a" / "b.json", {"n": 3})
+    values = record.read(path)
+    assert values["n"] == 3
+    assert set(values["environment"]) >= {"versions", "commit", "threads", "peak_mib", "python"}
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        record.write(path, {"n": 4})
+    assert record.read(path)["n"] == 3
+    assert [p.name for p in path.parent.iterdir()] == ["b.json"]
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"b.json` is not a readable record"):
+        record.read(path)
+
+
+def test_the_study_writes_one_record_per_row_and_seed_and_goes_on(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"seeds": (1,), "variants": ("mmicl", "full"), "runs": tmp_path / "runs", "progress": False}
+    paths = study.study(small(), sample(), tmp_path / "out", **given)
+    assert [p.name for p in paths] == ["mmicl-s1.json", "full-s1.json"]
+    values = record.read(paths[1])
+    assert values["n"] == 12
+    assert values["protocol"].startswith("avsbench")
+    assert values["changes"]["batch_size"] == TINY["batch_size"]
+    before = paths[1].stat().st_mtime_ns
+    study.study(small(), sample(), tmp_path / "out", **given)
+    assert paths[1].stat().st_mtime_ns == before
+    rows = {row.name: row for row in study.table(tmp_path / "out")}
+    assert rows["full method, SPS"].miou == [values["scores"]["m"]["miou"]]
+    assert rows["whole image"].miou == [round(values["floors"]["whole_image"], 6)]
+    text = study.markdown(tmp_path / "out")
+    assert "| SPS without SMR | not run | | | |" in text
+    assert f"| full method, M_fine | {values['scores']['m_fine']['miou']:.3f} ± 0.000 |" in text
+    assert study.listening(tmp_path / "out").count("\n") == 4
+    with pytest.raises(ValueError, match="`variants` must be among"):
+        study.study(small(), sample(), tmp_path / "out", variants=("magic",))
+
+
+def test_the_best_supervised_length_is_chosen_on_validation(tmp_path: Path) -> None:
+    for name, val, test in (("supervised", 0.9, 0.1), ("supervised-2x", 0.8, 0.7)):
+        scores = {m: {"miou": test, "fscore": test} for m in evaluate.MAPS}
+        values = {"variant": name, "seed": 1, "scores": scores, "floors": {}, "history": [{"val_m": val}]}
+        record.write(tmp_path / f"{name}-s1.json", values)
+    assert study.table(tmp_path)[-1].miou == [0.1]
+
+
+def test_the_readme_quotes_the_records() -> None:
+    root = Path(__file__).resolve().parents[1]
+    readme = (root / "README.md").read_text()
+    assert study.markdown(root / "results/first_light/sounding-shapes") in readme
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["train", "--beta-l", "0.6"], "`beta_l` must be below `beta_h`; got 0.6 and 0.55."),
+        (["train", "--delta", "1.0"], "`delta` must be in [0, 1); got 1.0."),
+        (["train", "--r", "0"], "`r` must be an integer of at least 1; got 0."),
+        (["train", "--data", "nowhere"], "`nowhere/s4_meta_data.csv` is missing"),
+        (["check", "nowhere"], "`nowhere/s4_meta_data.csv` is missing"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(
+    args: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(args)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert sentence in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_and_evaluate_from_the_shell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sides = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items() if not isinstance(v, tuple)]
+    given = [*sides, "--widths", "4", "4", "8", "8", "--data", str(sample()), "--runs", str(tmp_path / "runs")]
+    cli.main(["train", *given])
+    assert "val_m" in json.loads(capsys.readouterr().out)
+    cli.main(["evaluate", *given, "--split", "test", "--out", str(tmp_path / "r.json")])
+    values = json.loads(capsys.readouterr().out)
+    assert record.read(tmp_path / "r.json")["scores"] == values["scores"]
