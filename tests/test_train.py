@@ -173,7 +173,7 @@ def test_every_kind_of_step_is_finite_and_reaches_the_encoders(changes: dict[str
     data = AVSBench(sample(), "train", frames="first", size=cfg.image_size)
     batch = next(iter(loader(data, batch_size=4, front_end=cfg.front_end)))
     with torch.autocast("cpu", enabled=cfg.precision == "bf16"):
-        losses = objective.Objective(model)(batch, torch.Generator().manual_seed(0), True)
+        losses = objective.Objective(model)(batch, torch.Generator().manual_seed(0), True, cfg.delta)
     assert all(torch.isfinite(v) for v in losses.values())
     losses["loss"].backward()
     grads = [p.grad for p in (*model.visual.parameters(), *model.audio.parameters())]
@@ -187,3 +187,9 @@ def test_the_schedule_ramps_and_falls() -> None:
     assert [factor(0), factor(3)] == pytest.approx([0.25, 1], abs=0.01)
     assert factor(100) == pytest.approx(0.02)
     assert train._factor(small(schedule="constant", ramp_steps=0), 100)(50) == 1
+
+
+def test_delta_rises_in_the_warm_up_alone() -> None:
+    cfg = small(delta=0.6, delta_ramp=0.5, warmup_epochs=8)
+    assert [round(train._delta(cfg, False, e), 2) for e in range(6)] == [0, 0.15, 0.3, 0.45, 0.6, 0.6]
+    assert train._delta(cfg, True, 0) == train._delta(small(delta=0.6, delta_ramp=0.0), False, 0) == 0.6

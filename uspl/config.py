@@ -52,6 +52,7 @@ class Config:
     # Coarse map and MMICL, Eqs. 1-2
     tau: float = 0.07  # temperature; section 4.1
     delta: float = 0.4  # share of visual locations dropped; Table 5
+    delta_ramp: float = 0.0  # share of the warm-up over which delta rises from 0 (random start needs it)
     symmetric: bool = False  # Reading 9: add the image -> sound direction
     masked_denominator: bool = False  # Reading 9: the positive in the denominator is masked too
     dropped: Literal["exclude", "zero"] = "exclude"  # Reading 10: what happens to a dropped location
@@ -193,7 +194,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     ),
     **dict.fromkeys(("tau", "seconds", "lr", "head_lr", "aff_scale"), _POSITIVE),
     **dict.fromkeys(("beta", "lambda1", "lambda2", "lambda3"), _NOT_NEGATIVE),
-    **dict.fromkeys(("beta_l", "beta_h", "seg_low", "seg_high"), _UNIT),
+    **dict.fromkeys(("beta_l", "beta_h", "seg_low", "seg_high", "delta_ramp"), _UNIT),
     "delta": ("in [0, 1)", lambda v: 0 <= v < 1),
     "widths": ("four positive integers", lambda v: len(v) == 4 and all(_positive_int(c) for c in v)),
     "aspp_dilations": ("positive integers", lambda v: len(v) > 0 and all(_positive_int(d) for d in v)),
@@ -212,7 +213,11 @@ _TINY: dict[str, Any] = {
     "dim": 128,
     "projector_norm": True,
     "tau": 0.15,
+    "delta": 0.7,
+    "delta_ramp": 0.5,
     "symmetric": True,
+    "beta_l": 0.2,
+    "beta_h": 0.4,
     "aff_dim": 16,
     "aff_scale": 0.5,
     "aff_offsets": 18,
@@ -220,8 +225,10 @@ _TINY: dict[str, Any] = {
     "t": 16,
     "decoder_dim": 32,
     "seg_target": "three_way",
+    "seg_high": 0.5,
+    "seg_low": 0.3,
     "lambda1": 1.0,
-    "warmup_epochs": 12,
+    "warmup_epochs": 16,
     "epochs": 4,
     "lr": 2e-3,
     "head_lr": 1.0,

@@ -139,17 +139,19 @@ def listening(
     return result
 
 
-def evaluate(model: USPL, dataset: Any, *, batch_size: int = 32) -> dict[str, Any]:
-    """Everything a record needs: scores, listening, floors, N, missing clips, data hash."""
-    clips = list(loader(dataset, batch_size=64, front_end="vggish"))
+def evaluate(
+    model: USPL, dataset: Any, *, maps: Sequence[str] = MAPS, listen: bool = True, batch_size: int = 32
+) -> dict[str, Any]:
+    """Everything a record needs: scores of `maps`, listening, floors, N, missing clips, data hash."""
+    clips = list(loader(dataset, batch_size=64, front_end=model.cfg.front_end))
     floors = metrics.floors(torch.cat([b.mask for b in clips]) > 0.5, torch.cat([b.objects for b in clips]))
     return {
         "protocol": "avsbench: mIoU at 0.5 over frames, F-score per video",
         "n": len(dataset),
         "missing": list(dataset.missing),
         "data_hash": dataset.data_hash,
-        "scores": score(model, dataset, batch_size=batch_size),
-        "listening": listening(model, dataset, batch_size=batch_size),
+        "scores": score(model, dataset, maps=maps, batch_size=batch_size),
+        "listening": listening(model, dataset, maps=maps, batch_size=batch_size) if listen else {},
         "floors": floors,
     }
 

@@ -59,12 +59,12 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, generator: torch.Generator, joint: bool) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, generator: torch.Generator, joint: bool, delta: float) -> dict[str, Tensor]:
         """Losses by name: "loss" (the one to descend), "mmicl", and in the joint phase "aff" and "seg"."""
         model, cfg = self.model, self.model.cfg
         stages, f_v = model.encode_image(batch.image)
         f_a, f_v = model.encode_sound(batch.sound).float(), f_v.float()
-        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=cfg.delta, generator=generator)
+        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=delta, generator=generator)
         # bf16 has three digits: enough for the encoders and the decoder, too few for a cosine divided by tau.
         with torch.autocast(f_v.device.type, enabled=False):
             m_crs = align.sounding_map(f_a, f_v)

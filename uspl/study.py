@@ -14,17 +14,26 @@ from uspl.train import train_or_load
 
 log = logging.getLogger(__name__)
 
-# name -> (fields that differ from the recipe, phase). The maps of one model fill several rows of the table.
-VARIANTS: dict[str, tuple[dict[str, Any], str]] = {
-    "delta0": ({"delta": 0.0}, "warmup"),
-    "mmicl": ({}, "warmup"),
-    "mmicl-long": ({"lambda2": 0.0, "lambda3": 0.0}, "full"),
-    "sps-without-smr": ({"lambda2": 0.0, "teacher": "m_crs"}, "full"),
-    "smr": ({"lambda3": 0.0}, "full"),
-    "full": ({}, "full"),
-    "supervised": ({"lambda2": 0.0, "teacher": "mask"}, "full"),
-    "supervised-2x": ({"lambda2": 0.0, "teacher": "mask", "epochs": 8}, "full"),
-    "supervised-4x": ({"lambda2": 0.0, "teacher": "mask", "epochs": 16}, "full"),
+
+class Variant(NamedTuple):
+    """A row or several of the table: fields that differ from the recipe, how far to train, which maps to score."""
+
+    changes: dict[str, Any]
+    phase: str = "full"
+    maps: tuple[str, ...] = ("m",)
+    listen: bool = False
+
+
+VARIANTS: dict[str, Variant] = {
+    "delta0": Variant({"delta": 0.0}, "warmup", ("m_crs",)),
+    "mmicl": Variant({}, "warmup", ("m_crs",)),
+    "mmicl-long": Variant({"lambda2": 0.0, "lambda3": 0.0}, maps=("m_crs",)),
+    "sps-without-smr": Variant({"lambda2": 0.0, "teacher": "m_crs"}),
+    "smr": Variant({"lambda3": 0.0}, maps=("m_fine",)),
+    "full": Variant({}, maps=("m_crs", "m_fine", "m"), listen=True),
+    "supervised": Variant({"lambda2": 0.0, "teacher": "mask"}),
+    "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 8}),
+    "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 16}),
 }
 
 # Rows of the table, in its order: what it is, which variants (the best on validation counts), which map.
@@ -93,10 +102,11 @@ def study(
         for name in chosen:
             path = Path(out) / f"{name}-s{seed}.json"
             if not path.is_file():
-                changes, phase = VARIANTS[name]
-                asked = Config.from_dict({**cfg.as_dict(), **changes, "seed": seed})
-                model, trained = train_or_load(asked, data_root, runs=runs, phase=phase, progress=progress)
-                values = evaluate(model, AVSBench(data_root, split, size=cfg.image_size, seconds=cfg.seconds))
+                variant = VARIANTS[name]
+                asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
+                model, trained = train_or_load(asked, data_root, runs=runs, phase=variant.phase, progress=progress)
+                clips = AVSBench(data_root, split, size=cfg.image_size, seconds=cfg.seconds, cache=True)
+                values = evaluate(model, clips, maps=variant.maps, listen=variant.listen)
                 record.write(path, _about(name, split, data_root, asked, trained) | values)
                 log.info("%s: %s", path, values["scores"])
             paths.append(path)

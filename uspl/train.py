@@ -147,7 +147,7 @@ def _phase(
         start = time.perf_counter()
         order.manual_seed(_seed(cfg.seed, joint, epoch))
         generator = torch.Generator().manual_seed(_seed(cfg.seed, joint, epoch) + 1 + accelerator.process_index)
-        step = Step(accelerator, objective, optimizer, schedule, generator, bar)
+        step = Step(accelerator, objective, optimizer, schedule, generator, _delta(cfg, joint, epoch), bar)
         means = _epoch(step, loader, joint=joint, flip=cfg.flip, first=epoch * len(loader), kept=folder)
         maps = evaluate.MAPS if joint else ("m_crs",)
         means |= {f"val_{k}": v for k, v in evaluate.miou(model, val, maps=maps).items()}
@@ -177,12 +177,13 @@ class Step(NamedTuple):
     optimizer: Any
     schedule: Any
     generator: torch.Generator
+    delta: float
     bar: Any
 
     def __call__(self, batch: Batch, *, joint: bool) -> dict[str, float]:
         """Descend once; returns the losses. A loss that is not finite changes nothing."""
         with self.accelerator.autocast():
-            losses = self.objective(batch, self.generator, joint)
+            losses = self.objective(batch, self.generator, joint, self.delta)
         values = {k: float(v.detach()) for k, v in losses.items()}
         if math.isfinite(values["loss"]):
             self.optimizer.zero_grad()
@@ -239,6 +240,12 @@ def _factor(cfg: Config, steps: int) -> Any:
         return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1))))
 
     return factor
+
+
+def _delta(cfg: Config, joint: bool, epoch: int) -> float:
+    """Share of locations hidden in an epoch: a random start first learns what sounds, then how far it reaches."""
+    rise = cfg.delta_ramp * cfg.warmup_epochs
+    return cfg.delta if joint or epoch >= rise else cfg.delta * epoch / rise
 
 
 def _seed(seed: int, joint: bool, epoch: int) -> int:
