@@ -35,6 +35,19 @@ def test_a_short_sound_is_repeated_as_by_the_peers() -> None:
     torch.testing.assert_close(got, golden["chirp16k_1s_log_power_librosa_zero_pad"], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("clip", ["chirp16k_3s", "chirp16k_1s", "chirp22k_2s", "short_0p7s_22k"])
+def test_peer_spectrogram_matches_the_peers(clip: str) -> None:
+    golden = reference("audio_ezvsl_lvs")
+    pcm, sr = golden[f"{clip}_wave_i16"].double(), int(golden[f"{clip}_sr"])
+    every = next(k for k in golden if k.startswith(f"{clip}_ezvsl_logspec_everycol"))
+    found = audio.peer_spectrogram((pcm / 32767).clamp(-1, 1), sr)
+    assert list(found.shape) == golden[f"{clip}_ezvsl_shape"].tolist()
+    torch.testing.assert_close(found[:, :: int(every[-1])], golden[every], rtol=0, atol=1e-4)
+    if f"{clip}_lvs10s_shape" in golden:
+        found = audio.peer_spectrogram(pcm / 32768, sr, seconds=10.0) / 12
+        torch.testing.assert_close(found[:, ::8], golden[f"{clip}_lvs10s_div12_everycol8"], rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("clip", ["chirp16k_3s", "chirp16k_1s", "stereo2s", "five_s"])
 def test_vggish_patches_match_torchvggish(clip: str) -> None:
     golden = reference("audio_vggish_logmel")
@@ -173,6 +186,11 @@ def test_empty_sound() -> None:
 def test_wrong_rate(sr: int) -> None:
     with pytest.raises(ValueError, match="`sr` must be a positive number of samples per second"):
         audio.vggish_patches(torch.zeros(16_000), sr)
+
+
+def test_peer_spectrogram_refuses_what_has_no_frame() -> None:
+    with pytest.raises(ValueError, match="at least 512 samples; got 10 samples, 0.01 s at 16000 Hz"):
+        audio.peer_spectrogram(torch.zeros(10), 16_000, seconds=0.01)
 
 
 def test_wrong_length() -> None:

@@ -46,6 +46,43 @@ def log_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tenso
     return torch.log(power + 1e-7).float()
 
 
+def peer_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tensor, "257 t"]:
+    """Log spectrogram as EZ-VSL, SLAVC, FNAC and LVS compute it: log(power density + 1e-7), at the file's own rate.
+
+    Window Tukey(0.25) of 512, hop 238, no centring, the mean of each frame removed. The peers divide by 12 afterwards.
+
+    Args:
+        wave (n,): mono samples in [-1, 1]; EZ-VSL, SLAVC and FNAC divide PCM16 by 32767, LVS by 32768.
+        sr: int > 0, samples per second; nothing is resampled.
+        seconds: length of the central part that is seen, s; 3 (LVS: 10).
+
+    Returns:
+        (257, T): 200 columns for 3 s at 16 kHz.
+
+    Raises:
+        ValueError: one sentence, for an empty sound, a wrong rate, or less than 512 samples.
+
+    Source: Mo and Morgado, ECCV 2022; Chen et al., CVPR 2021.
+
+    >>> peer_spectrogram(torch.zeros(48_000), 16_000).shape
+    torch.Size([257, 200])
+    """
+    x = torch.as_tensor(wave, dtype=torch.float64)
+    if not len(x) or sr <= 0 or round(seconds * sr) < 512:
+        raise ValueError(
+            f"`wave` must hold a sound, and `seconds` times `sr` at least 512 samples; "
+            f"got {len(x)} samples, {seconds} s at {sr} Hz."
+        )
+    frames = _central(x, round(seconds * sr)).unfold(0, 512, 238)
+    ramp = 0.5 * (1 + torch.cos(math.pi * (torch.arange(513, dtype=x.dtype) / 64 - 1).clamp_max(0)))
+    window = torch.minimum(ramp, ramp.flip(0))[:512]
+    power = torch.fft.rfft((frames - frames.mean(1, keepdim=True)) * window).abs().square() / (
+        sr * window.square().sum()
+    )
+    power[:, 1:-1] *= 2  # the other half of the spectrum
+    return torch.log(power.T + 1e-7).float()
+
+
 def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
     """Log-mel patches for VGGish: log(mel |STFT| + 0.01) in blocks of 96 frames that do not overlap.
 
