@@ -189,7 +189,7 @@ def test_wrong_rate(sr: int) -> None:
 
 
 def test_peer_spectrogram_refuses_what_has_no_frame() -> None:
-    with pytest.raises(ValueError, match="at least 512 samples; got 10 samples, 0.01 s at 16000 Hz"):
+    with pytest.raises(ValueError, match=r"at least 512 samples; got 10 samples, 0\.01 s at 16000 Hz"):
         audio.peer_spectrogram(torch.zeros(10), 16_000, seconds=0.01)
 
 
