@@ -12,6 +12,7 @@ from data_sample import COUNTS, copy, sample
 from PIL import Image
 
 from uspl import metrics
+from uspl.batch import flipped
 from uspl.data import VGGSS, AVSBench, Clip, DataError, collate, sound_input, sounding_shapes
 from uspl.media import waveform
 
@@ -146,7 +147,7 @@ def test_clip_without_swap_gets_zeros() -> None:
 def test_flips_take_the_maps_along() -> None:
     data = read(sample())
     clips = [data[i] for i in range(12)]
-    plain, mirrored = collate(clips), collate(clips, flip=torch.Generator().manual_seed(3))
+    plain, mirrored = collate(clips), flipped(collate(clips), torch.Generator().manual_seed(3))
     turned = [not torch.equal(a, b) for a, b in zip(plain.image, mirrored.image, strict=True)]
     assert 0 < sum(turned) < 12
     for i, t in enumerate(turned):

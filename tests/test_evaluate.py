@@ -115,7 +115,7 @@ def test_the_readme_quotes_the_records() -> None:
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["train", "--beta-l", "0.6"], "`beta_l` must be below `beta_h`; got 0.6 and 0.55."),
+        (["train", "--beta-l", "0.6", "--beta-h", "0.55"], "`beta_l` must be below `beta_h`; got 0.6 and 0.55."),
         (["train", "--delta", "1.0"], "`delta` must be in [0, 1); got 1.0."),
         (["train", "--r", "0"], "`r` must be an integer of at least 1; got 0."),
         (["train", "--data", "nowhere"], "`nowhere/s4_meta_data.csv` is missing"),

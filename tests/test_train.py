@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import random
 from data_sample import sample
 
 from uspl import checkpoint, objective, train
 from uspl.config import Config
-from uspl.data import AVSBench, Batch
+from uspl.data import AVSBench
 from uspl.evaluate import loader
 from uspl.model import USPL
 
@@ -144,15 +143,6 @@ def test_draw(seconds: str, n: int) -> None:
     seen = {i for e in epochs for i in e}
     assert seen == ({"a_1", "b_1"} if seconds == "first" else set(ids))
     assert all({i[0] for i in e} == {"a", "b"} for e in epochs)
-
-
-def test_flips_turn_image_and_mask_together() -> None:
-    image = random(0, 8, 3, 4, 4)
-    mask = image[:, 0]
-    batch = Batch([""] * 8, image, image, mask, torch.zeros(8, 4, 4, dtype=torch.uint8), image)
-    turned = objective.flipped(batch, torch.Generator().manual_seed(0))
-    assert torch.equal(turned.image[:, 0], turned.mask)
-    assert {torch.equal(a, b) for a, b in zip(turned.image, image, strict=True)} == {True, False}
 
 
 @pytest.mark.parametrize(

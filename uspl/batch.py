@@ -54,8 +54,8 @@ def sound_input(wave: Float32[Tensor, " n"], *, front_end: str = "vggish") -> Te
     raise ValueError(f"`front_end` must be 'vggish' or 'spectrogram'; got {front_end!r}.")
 
 
-def collate(clips: Sequence[Clip], *, front_end: str = "vggish", flip: torch.Generator | None = None) -> Batch:
-    """Clips of one size as a batch; with `flip` each image is mirrored, with its maps, with probability 1/2."""
+def collate(clips: Sequence[Clip], *, front_end: str = "vggish") -> Batch:
+    """Clips of one size as a batch."""
     image = torch.stack([c.frame for c in clips]).float() / 255
     image = (image - image.new_tensor(MEAN)[:, None, None]) / image.new_tensor(STD)[:, None, None]
     side = image.shape[-2:]
@@ -65,14 +65,17 @@ def collate(clips: Sequence[Clip], *, front_end: str = "vggish", flip: torch.Gen
     sound = torch.stack([_remembered(c, "wave", front_end) for c in clips])
     blank = torch.zeros_like(sound[0])
     swap = torch.stack([blank if c.swap is None else _remembered(c, "swap", front_end) for c in clips])
-    if flip is not None:
-        chosen = torch.rand(len(clips), generator=flip) < 0.5
-        image, mask, objects = (_mirrored(x, chosen) for x in (image, mask, objects))
     return Batch([c.id for c in clips], image, sound, mask, objects, swap)
 
 
-def _mirrored(x: Tensor, chosen: Tensor) -> Tensor:
-    return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)
+def flipped(batch: Batch, generator: torch.Generator) -> Batch:
+    """Each image mirrored left to right, with its maps, with probability 1/2; the sound is mono and stays."""
+    chosen = (torch.rand(len(batch.ids), generator=generator) < 0.5).to(batch.image.device)
+
+    def turn(x: Tensor) -> Tensor:
+        return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)
+
+    return batch._replace(image=turn(batch.image), mask=turn(batch.mask), objects=turn(batch.objects))
 
 
 def _remembered(clip: Clip, which: str, front_end: str) -> Tensor:

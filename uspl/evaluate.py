@@ -79,11 +79,12 @@ def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:
 def score(
     model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 32
 ) -> dict[str, dict[str, float]]:
-    """mIoU at 0.5 and F-score (AVSBench's rules, per video) of each map.
+    """mIoU and F-score of each map by AVSBench's rules, marked as `binarise` and maximised as `fscore_per` say.
 
     Returns:
         {map: {"miou": mean over frames, "fscore": mean over videos}}; frames without annotation are left out.
     """
+    cfg = model.cfg
     kept: dict[str, list[Tensor]] = {name: [] for name in maps}
     masks: list[Tensor] = []
     videos: list[str] = []
@@ -92,13 +93,16 @@ def score(
         masks.append(batch.mask[annotated].cpu())
         videos += [i.rsplit("_", 1)[0] for i, a in zip(batch.ids, annotated.tolist(), strict=True) if a]
         for name, m in found.items():
-            # The published rules take logits.
-            kept[name].append(torch.logit(m[annotated].double(), eps=1e-12).float().cpu())
-    truth, logits = torch.cat(masks), {name: torch.cat(m) for name, m in kept.items()}
-    return {
-        name: {"miou": metrics.avsbench_miou(x, truth), "fscore": metrics.avsbench_fscore(x, truth, videos=videos)}
-        for name, x in logits.items()
-    }
+            kept[name].append(m[annotated].cpu())
+    truth, result = torch.cat(masks), {}
+    for name, pieces in kept.items():
+        m = torch.cat(pieces)
+        logits = torch.logit(m.double(), eps=1e-12).float()  # the published F-score takes logits
+        result[name] = {
+            "miou": metrics.iou(metrics.binarise(m, how=cfg.binarise), truth > 0.5).mean().item(),
+            "fscore": metrics.avsbench_fscore(logits, truth, per=cfg.fscore_per, videos=videos),
+        }
+    return result
 
 
 def miou(model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 50) -> dict[str, float]:

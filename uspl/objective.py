@@ -109,12 +109,3 @@ class Objective(nn.Module):
             logits = model.segment(stages, f_v, m_crs)
             l_seg = segmentation_loss(logits, target, as_printed=cfg.seg_loss == "as_printed")
         return l_aff, l_seg
-
-
-def flipped(batch: Batch, generator: torch.Generator) -> Batch:
-    """Half of the images mirrored left to right, with their masks; sound is mono and stays."""
-    chosen = torch.rand(len(batch.ids), generator=generator) < 0.5
-    chosen = chosen.to(batch.image.device)
-    image = torch.where(chosen[:, None, None, None], batch.image.flip(3), batch.image)
-    mask = torch.where(chosen[:, None, None], batch.mask.flip(2), batch.mask)
-    return batch._replace(image=image, mask=mask)

@@ -16,12 +16,12 @@ from torch.utils.data import Sampler, Subset
 from tqdm.auto import tqdm
 
 from uspl import checkpoint, evaluate
-from uspl.batch import Batch
+from uspl.batch import Batch, flipped
 from uspl.config import Config
 from uspl.data import AVSBench
 from uspl.html import has_kernel
 from uspl.model import USPL
-from uspl.objective import Objective, flipped, total_loss
+from uspl.objective import Objective, total_loss
 
 __all__ = ["JOINT", "Draw", "TrainingError", "choose_device", "total_loss", "train_or_load"]
 
