@@ -102,8 +102,8 @@ def test_tiny_twins_are_small() -> None:
 def test_tiny_stages() -> None:
     net = encoders.visual_encoder(Config.tiny())
     assert [tuple(f.shape) for f in net(normal(0, 2, 3, 112, 112))] == [
-        (2, 24, 56, 56),
-        (2, 48, 28, 28),
+        (2, 16, 56, 56),
+        (2, 32, 28, 28),
         (2, 96, 14, 14),
         (2, 192, 14, 14),
     ]
