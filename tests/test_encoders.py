@@ -107,7 +107,7 @@ def test_tiny_stages() -> None:
         (2, 96, 14, 14),
         (2, 192, 14, 14),
     ]
-    assert net.widths == (24, 48, 96, 192)
+    assert net.widths == (16, 32, 96, 192)
 
 
 def test_more_blocks_keep_the_shapes() -> None:
