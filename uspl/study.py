@@ -153,7 +153,7 @@ def table(folder: str | Path) -> list[Row]:
 
 
 def markdown(folder: str | Path) -> str:
-    """`table` as a Markdown table: mean, spread (half of largest minus smallest), and share of the bound."""
+    """`table` as a Markdown table: mean, half of the range (not for one seed), and share of the bound."""
     rows = table(folder)
     bound = statistics.mean(rows[-1].miou) if rows[-1].miou else None
     lines = ["| Sounding Shapes | mIoU | seeds | F-score | share of the bound |", "|---|---|---|---|---|"]
@@ -162,7 +162,7 @@ def markdown(folder: str | Path) -> str:
             lines.append(f"| {name} | not run | | | |")
             continue
         mean = statistics.mean(miou)
-        spread = f" ± {(max(miou) - min(miou)) / 2:.3f}" if fscore else ""
+        spread = f" ± {(max(miou) - min(miou)) / 2:.3f}" if len(miou) > 1 else ""
         each = " ".join(f"{v:.3f}" for v in miou) if fscore else ""
         f = f"{statistics.mean(fscore):.3f}" if fscore else ""
         share = f"{mean / bound:.0%}" if bound else ""
