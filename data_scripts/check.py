@@ -9,10 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from uspl.doctor import examine, table
+from uspl.doctor import SHOWN, examine, report
 from uspl.media import DataError
-
-SHOWN = 40  # clips named; the rest are counted
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,13 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    print(table(splits))
-    trouble = [f"  {split.name}/{name}: {reason}" for split in splits for name, reason in split.trouble]
-    shown = trouble if args.all else trouble[:SHOWN]
-    print("Nothing is wrong." if not trouble else "\n".join(shown))
-    if len(shown) < len(trouble):
-        print(f"  and {len(trouble) - len(shown)} more; --all names them.")
-    return 1 if trouble and args.strict else 0
+    print(report(splits, shown=None if args.all else SHOWN))
+    return 1 if args.strict and any(split.trouble for split in splits) else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """`uspl train / evaluate / study / check`: the library from the shell; options are made from `Config`."""
 
+import argparse
+import functools
 import json
 import logging
 import sys
@@ -12,11 +14,13 @@ import tyro
 from uspl.config import Config
 
 Fields = Annotated[Config, tyro.conf.arg(name="")]
+Tier = Literal["tiny", "paper"]
 TINY = Config.tiny()
 
 
 def train(
     cfg: Fields = TINY,
+    tier: Tier = "tiny",
     data: Path = Path("data/sounding-shapes"),
     runs: Path = Path("runs"),
     phase: Literal["warmup", "full"] = "full",
@@ -24,7 +28,8 @@ def train(
     """Train one configuration, or load it if it is there; prints the last validation mIoU.
 
     Args:
-        cfg: every choice; the defaults are the tiny tier.
+        cfg: every choice; the tier gives the defaults.
+        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
         data: folder in AVSBench-S4's layout.
         runs: where checkpoints live.
         phase: "warmup" stops after MMICL.
@@ -37,6 +42,7 @@ def train(
 
 def evaluate(
     cfg: Fields = TINY,
+    tier: Tier = "tiny",
     data: Path = Path("data/sounding-shapes"),
     split: str = "val",
     runs: Path = Path("runs"),
@@ -45,7 +51,8 @@ def evaluate(
     """Score a configuration on a split: mIoU, F-score, listening, floors.
 
     Args:
-        cfg: every choice; the defaults are the tiny tier.
+        cfg: every choice; the tier gives the defaults.
+        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
         data: folder in AVSBench-S4's layout.
         split: "val" or "test".
         runs: where checkpoints live.
@@ -65,6 +72,7 @@ def evaluate(
 
 def study(
     cfg: Fields = TINY,
+    tier: Tier = "tiny",
     data: Path = Path("data/sounding-shapes"),
     out: Path = Path("results/first_light"),
     seeds: tuple[int, ...] = (1, 2, 3),
@@ -75,7 +83,8 @@ def study(
     """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
 
     Args:
-        cfg: every choice; the defaults are the tiny tier.
+        cfg: every choice; the tier gives the defaults.
+        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
         data: folder in AVSBench-S4's layout.
         out: where the records go, in a folder named as `data`.
         seeds: training seeds.
@@ -92,27 +101,31 @@ def study(
         print(path)
 
 
-def check(root: tyro.conf.Positional[Path], strict: bool = False) -> None:
+def check(root: tyro.conf.Positional[Path], strict: bool = False, all: bool = False) -> None:
     """What a data folder holds, lacks and hides.
 
     Args:
         root: folder in AVSBench-S4's layout.
         strict: exit with 1 when something is wrong.
+        all: name every clip in trouble, not only the first.
     """
     from uspl import doctor
 
     splits = doctor.examine(root, progress=sys.stderr.isatty())
-    trouble = [f"  {split.name}/{name}: {reason}" for split in splits for name, reason in split.trouble]
-    print("\n".join([doctor.table(splits), *(trouble or ["Nothing is wrong."])]))
-    if strict and trouble:
+    print(doctor.report(splits, shown=None if all else doctor.SHOWN))
+    if strict and any(split.trouble for split in splits):
         raise SystemExit(1)
 
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `uspl` command: a user's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    commands: dict[str, Callable[..., None]] = {"train": train, "evaluate": evaluate, "study": study, "check": check}
+    args = sys.argv[1:] if args is None else args
     try:
+        cfg = _defaults(args)
+        commands: dict[str, Callable[..., None]] = {
+            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study)
+        } | {"check": check}
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"uspl: {error}", file=sys.stderr)
@@ -120,3 +133,10 @@ def main(args: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("uspl: stopped; the same command goes on from the last finished epoch.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _defaults(args: list[str]) -> Config:
+    """The tier's `Config`, read before the other options: those then change single fields of it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--tier", nargs="?", default="tiny", const="tiny")
+    return Config.tier(parser.parse_known_args(args)[0].tier)

@@ -38,10 +38,10 @@ class Config:
     flip: bool = True  # random horizontal flips of the training images
 
     # Encoders, section 3.1
-    visual: Literal["resnet50", "tiny"] = "resnet50"
+    visual: Literal["resnet50", "tiny"] = "resnet50"  # image encoder
     widths: tuple[int, int, int, int] = (256, 512, 1024, 2048)  # channels of the four stages; Fig. 3
     visual_weights: str = "imagenet"  # "imagenet", "none", or the path of a torchvision resnet50 file
-    audio: Literal["vggish", "tiny"] = "vggish"
+    audio: Literal["vggish", "tiny"] = "vggish"  # sound encoder
     audio_weights: str = "audioset"  # "audioset", "none", or the path of vggish-10086976.pth
     front_end: Literal["vggish", "spectrogram"] = "vggish"  # Reading 11: 96 x 64 log-mel, or 257 x T
     finetune_audio: bool = False  # Reading 12: VGGish is frozen and in eval mode

@@ -11,6 +11,7 @@ from uspl.media import DataError, waveform
 from uspl.table import read_table
 
 SILENCE = 2.5 / 32768  # a sound that never exceeds this is digital silence
+SHOWN = 40  # clips in trouble that a report names; the rest are counted
 COLUMNS = ("clips", "videos", "frames", "masks", "sounds", "missing", "unreadable", "silent")
 
 
@@ -95,6 +96,15 @@ def _sound(file: Path, name: str, split: Split) -> None:
     split.sounds += 1
     if not bool(torch.any(wave.abs() > SILENCE)):
         split.silent.append((name, "digital silence"))
+
+
+def report(splits: list[Split], *, shown: int | None = SHOWN) -> str:
+    """`table`, then the clips in trouble by name and reason: the first `shown`, or all of them at None."""
+    trouble = [f"  {split.name}/{name}: {reason}" for split in splits for name, reason in split.trouble]
+    lines = [table(splits), *(trouble[:shown] or ["Nothing is wrong."])]
+    if shown is not None and len(trouble) > shown:
+        lines.append(f"  and {len(trouble) - shown} more; --all names them.")
+    return "\n".join(lines)
 
 
 def table(splits: list[Split]) -> str:

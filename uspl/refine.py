@@ -160,6 +160,6 @@ def _iterate(m: Tensor, weights: Tensor, size: torch.Size, iterations: int, dila
     for _ in range(iterations):
         total = torch.zeros_like(m)
         for w, n in zip(weights.unbind(1), _neighbours(m, dilations), strict=True):
-            total = torch.addcmul(total, w.unsqueeze(1), n)
+            total.addcmul_(w.unsqueeze(1), n)
         m = total
     return m

@@ -35,20 +35,8 @@ def transition(
     >>> transition(a, beta=1, r=1, metric="chebyshev")[0, :2, 0, 0]  # 1 / (1 + e^-1) to stay, the rest to move
     tensor([0.7311, 0.2689])
     """
-    if not beta >= 0:
-        raise ValueError(f"`beta` must be at least 0; got {beta}.")
-    offs = offsets(r, metric=metric)
-    if a.shape[1] != len(offs):
-        raise ValueError(f"`a` must have {len(offs)} neighbours for r = {r}, {metric}; got {a.shape[1]}.")
-    h, w = a.shape[-2:]
-    forward = a**beta * inside(offs, h, w).to(a)
-    # What p gives to p + o is what p + o gives back: the same number, read one offset earlier.
-    padded = F.pad(forward, (r, r, r, r))
-    backward = [
-        padded[:, k : k + 1, r - dy : r - dy + h, r - dx : r - dx + w] for k, (dy, dx) in enumerate(offs.tolist())
-    ]
-    rows = torch.cat([a.new_ones(a.shape[0], 1, h, w), forward, *backward], 1)
-    return rows / rows.sum(1, keepdim=True)
+    weights, degree = _weights(a, beta=beta, r=r, metric=metric)
+    return torch.stack([torch.ones_like(degree), *weights], 1) / degree.unsqueeze(1)
 
 
 def random_walk(
@@ -92,13 +80,33 @@ def random_walk(
         raise ValueError(f"`t` must be an integer of at least 0; got {t}.")
     if reading not in ("power", "squarings"):
         raise ValueError(f"`reading` must be 'power' or 'squarings'; got {reading!r}.")
-    rows = transition(a, beta=beta, r=r, metric=metric).unbind(1)
+    weights, degree = _weights(a, beta=beta, r=r, metric=metric)
     half = offsets(r, metric=metric).tolist()
-    moves = [(0, 0), *half, *((-dy, -dx) for dy, dx in half)]
+    moves = [*half, *((-dy, -dx) for dy, dx in half)]
     h, w = m.shape[-2:]
     for _ in range(t if reading == "power" else 2**t):
         padded = F.pad(m, (r, r, r, r))
-        m = torch.zeros_like(m)
-        for weight, (dy, dx) in zip(rows, moves, strict=True):
-            m = torch.addcmul(m, weight, padded[:, r + dy : r + dy + h, r + dx : r + dx + w])
+        m = m.clone()  # the pixel itself, with weight 1
+        for weight, (dy, dx) in zip(weights, moves, strict=True):
+            m.addcmul_(weight, padded[:, r + dy : r + dy + h, r + dx : r + dx + w])
+        m = m / degree
     return m
+
+
+def _weights(a: Tensor, *, beta: float, r: int, metric: str) -> tuple[list[Tensor], Tensor]:
+    """A^beta to the neighbours at +offsets, then to those at -offsets, each (B, h, w), and D (B, h, w), itself in."""
+    if not beta >= 0:
+        raise ValueError(f"`beta` must be at least 0; got {beta}.")
+    offs = offsets(r, metric=metric)
+    if a.shape[1] != len(offs):
+        raise ValueError(f"`a` must have {len(offs)} neighbours for r = {r}, {metric}; got {a.shape[1]}.")
+    h, w = a.shape[-2:]
+    # What p gives to p + o is what p + o gives back: the same number, read one offset earlier.
+    padded = F.pad(a**beta * inside(offs, h, w).to(a), (r, r, r, r)).unbind(1)
+    forward = [p[:, r : r + h, r : r + w] for p in padded]
+    moves = zip(padded, offs.tolist(), strict=True)
+    weights = forward + [p[:, r - dy : r - dy + h, r - dx : r - dx + w] for p, (dy, dx) in moves]
+    degree = a.new_ones(a.shape[0], h, w)
+    for weight in weights:
+        degree = degree + weight
+    return weights, degree
