@@ -6,10 +6,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -35,18 +36,100 @@ def sweep(root: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def each(job: Callable[[Job], Result], todo: Sequence[Job], *, workers: int, says: str) -> Iterator[Result]:
-    """Results of `job` over `todo` as they come, with a progress bar; in this process when `workers` is 1."""
+def each(
+    job: Callable[[Job], Result],
+    todo: Sequence[Job],
+    *,
+    workers: int,
+    says: str,
+    limit: float | None = None,
+    lost: Callable[[Job, str], Result] | None = None,
+) -> Iterator[Result]:
+    """Results of `job` over `todo` as they come, with a progress bar.
+
+    In this process when `workers` is 1 and there is no `limit`. With `limit` (s), a job that takes longer, or whose
+    process dies, is ended, and `lost(one, why)` is its result: a file that hangs or crashes a decoder stops no other.
+    """
     with tqdm(total=len(todo), desc=says, unit="clip", disable=not todo, mininterval=0.5) as bar:
-        if workers > 1 and len(todo) > 1:
-            with multiprocessing.Pool(min(workers, len(todo)), _follow_parent) as pool:
-                for result in pool.imap_unordered(job, todo, chunksize=4):
-                    bar.update()
-                    yield result
-        else:
-            for one in todo:
-                yield job(one)
-                bar.update()
+        apart = limit is not None or (workers > 1 and len(todo) > 1)
+        for result in _apart(job, todo, workers, limit, lost) if apart else map(job, todo):
+            bar.update()
+            yield result
+
+
+class _Worker(Generic[Job, Result]):
+    """A process that does one job after the other."""
+
+    def __init__(self, job: Callable[[Job], Result]) -> None:
+        self.pipe, there = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=_serve, args=(job, there), daemon=True)
+        self.process.start()
+        there.close()
+        self.pipe.recv()  # its modules are loaded: only now the clock of a job may run
+
+    def begin(self, one: Job, limit: float | None) -> None:
+        self.one, self.until = one, None if limit is None else time.monotonic() + limit
+        self.pipe.send(one)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _apart(
+    job: Callable[[Job], Result],
+    todo: Sequence[Job],
+    workers: int,
+    limit: float | None,
+    lost: Callable[[Job, str], Result] | None,
+) -> Iterator[Result]:
+    left, idle = list(reversed(todo)), []
+    busy: dict[Any, _Worker[Job, Result]] = {}
+    try:
+        while left or busy:
+            while left and len(busy) < max(workers, 1):
+                worker: _Worker[Job, Result] = idle.pop() if idle else _Worker(job)
+                busy[worker.pipe] = worker
+                worker.begin(left.pop(), limit)
+            soon = None if limit is None else max(0.0, min(w.until or 0.0 for w in busy.values()) - time.monotonic())
+            for pipe in wait(list(busy), soon):
+                worker = busy.pop(pipe)
+                try:
+                    result, error = pipe.recv()
+                except EOFError:
+                    worker.end()
+                    yield _give_up(worker.one, "ends the process that reads it", lost)
+                    continue
+                idle.append(worker)
+                if error is not None:
+                    raise error
+                yield result
+            for worker in [w for w in busy.values() if w.until is not None and w.until <= time.monotonic()]:
+                del busy[worker.pipe]
+                worker.end()
+                yield _give_up(worker.one, f"takes longer than {limit:g} s to read", lost)
+    finally:
+        for worker in (*idle, *busy.values()):
+            worker.end()
+
+
+def _give_up(one: Job, why: str, lost: Callable[[Job, str], Result] | None) -> Result:
+    if lost is None:
+        raise Refused(f"The process that worked on {one} ended without a word; is there enough memory?")
+    return lost(one, why)
+
+
+def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
+    """Take jobs, give back (result, None) or (None, error)."""
+    _follow_parent()
+    pipe.send("ready")
+    while True:
+        one = pipe.recv()
+        try:
+            pipe.send((job(one), None))
+        except Exception as error:
+            pipe.send((None, error))
 
 
 def _follow_parent() -> None:

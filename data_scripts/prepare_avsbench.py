@@ -1,7 +1,8 @@
 """Cut frames and 16 kHz sound from the videos of a folder in AVSBench-S4's layout.
 
-Reads `s4_meta_data.csv` and `raw_videos/`, writes `s4_data/visual_frames`, `s4_data/audio_wav`, from `raw_sounds/`
-(where there) `s4_data/swap_wav`, and `report.json`. A clip that cannot be used is listed, the rest is finished.
+Reads `s4_meta_data.csv` and `raw_videos/` (or `s4_data/raw_videos/`, where AVSBench's own scripts put them), writes
+`s4_data/visual_frames`, `s4_data/audio_wav`, from `raw_sounds/` (where there) `s4_data/swap_wav`, and `report.json`.
+A clip that cannot be used is listed, the rest is finished. What somebody else has put there is left as it is.
 
     python data_scripts/prepare_avsbench.py data/sounding-shapes
     python data_scripts/prepare_avsbench.py /data/AVSBench/Single-source --size 224 --seconds 5
@@ -10,186 +11,174 @@ Reads `s4_meta_data.csv` and `raw_videos/`, writes `s4_data/visual_frames`, `s4_
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import os
 import sys
-import wave
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _film import RATE, cut, extension, films, find, odd, pcm16, picture, wav
 from _work import Refused, each, sweep, write
 from PIL import Image
 
-from uspl.media import DataError, frames_at, waveform
+from uspl.media import DataError, waveform
+from uspl.table import TABLE, listed
 
-RATE = 16000  # Hz
 SILENCE = 2  # PCM16 steps: a sound that never exceeds this is digital silence
+LIMIT = 10.0  # s: a clip that takes longer is given up
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the report. `status`: "ok", "silent" or "odd" (prepared, but look at it), "bad" (not prepared)."""
+    """One line of the report. `status`: "ok", "silent" or "odd" (prepared, but look at it), "bad" (not prepared).
+
+    `film` is the file the clip was cut from; it is empty where the frames and the sound were there before.
+    """
 
     name: str
     split: str
     category: str
     status: str = "ok"
     reason: str = ""
+    film: str = ""
 
     @property
     def trouble(self) -> bool:
         """Should a person look? A clip of the split `negative` may be silent."""
         return self.status != "ok" and not (self.status == "silent" and self.split == "negative")
 
+    @property
+    def clip(self) -> tuple[str, str, str]:
+        """What tells it from the other clips."""
+        return self.split, self.category, self.name
+
+    def __str__(self) -> str:
+        """One printable line, whatever the names hold."""
+        line = f"{'/'.join(self.clip)}: {self.status}: {self.reason}"
+        return line if line.isprintable() else ascii(line)[1:-1]
+
 
 def rows(root: Path) -> list[Row]:
-    """The clips that the metadata table lists."""
-    table = root / "s4_meta_data.csv"
-    if not table.is_file():
-        raise Refused(f"`{table}` is missing; name the folder that holds the metadata table.")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.DictReader(file)
-        lack = {"name", "category", "split"} - set(lines.fieldnames or ())
-        if lack:
-            has = ", ".join(lines.fieldnames or ["none"])
-            raise Refused(f"`{table}` lacks the column `{min(lack)}`; it has {has}.")
-        found = [Row(x["name"] or "", x["split"] or "", x["category"] or "") for x in lines]
+    """The clips that the metadata table lists, those that it may not name as bad."""
+    found = [
+        Row(x.name, x.split, x.category, *(("bad", f"is refused: the table {x.refusal}") if x.refusal else ()))
+        for x in listed(root)
+    ]
     if not found:
-        raise Refused(f"`{table}` lists no clips.")
+        raise Refused(f"`{root / TABLE}` lists no clips.")
     return found
 
 
-def _source(root: Path, row: Row) -> Path:
-    """The clip's video: `<split>/<category>/<name>.*` under raw_videos, or without split, or without both."""
-    home = root / "raw_videos"
-    for place in (home / row.split / row.category, home / row.category, home):
-        exact = place / f"{row.name}.mp4"
-        if exact.is_file():
-            return exact
-        same = sorted(p for p in place.glob("*") if p.stem == row.name and p.is_file()) if place.is_dir() else []
-        if same:
-            return same[0]
-    raise DataError(f"raw_videos/{row.split}/{row.category}/{row.name}.mp4", "is missing")
+@dataclass(frozen=True)
+class Files:
+    """Where a clip's frames, sound and swap sound go, and where the swap sound comes from."""
+
+    frames: list[Path]
+    sound: Path
+    swap: Path
+    spoken: Path
+
+    def kept(self) -> tuple[list[Image.Image], np.ndarray] | None:
+        """The stored frames and sound (PCM16), when all files are there and can be read."""
+        if self.spoken.is_file() and not self.swap.is_file():
+            return None
+        try:
+            return [picture(frame) for frame in self.frames], pcm16(waveform(self.sound, RATE).numpy())
+        except DataError:
+            return None
+
+    def younger(self, film: Path) -> bool:
+        """Were sound and swap sound written after their sources?"""
+        pairs = [(self.sound, film), *([(self.swap, self.spoken)] if self.spoken.is_file() else [])]
+        return all(made.stat().st_mtime >= source.stat().st_mtime for made, source in pairs)
 
 
-SIGNATURES = (  # offset, bytes, extensions that tell the truth
-    (4, b"ftyp", (".mp4", ".m4v", ".mov", ".m4a", ".3gp")),
-    (0, b"\x1aE\xdf\xa3", (".mkv", ".webm")),
-    (0, b"RIFF", (".avi", ".wav")),
-    (0, b"OggS", (".ogg", ".ogv", ".oga")),
-    (0, b"FLV", (".flv",)),
-)
+def _files(root: Path, row: Row, seconds: int) -> Files:
+    place, data = Path(row.split) / row.category, root / "s4_data"
+    frames = [data / "visual_frames" / place / row.name / f"{row.name}_{k}.png" for k in range(1, seconds + 1)]
+    sound, swap = (data / kind / place / f"{row.name}.wav" for kind in ("audio_wav", "swap_wav"))
+    return Files(frames, sound, swap, root / "raw_sounds" / place / f"{row.name}.m4a")
 
 
-def _extension(path: Path) -> str:
-    """What is odd about a file's extension, or an empty string. The content is what is read."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    for offset, sign, names in SIGNATURES:
-        if head[offset:].startswith(sign) and path.suffix.lower() not in names:
-            return f"has the extension `{path.suffix or 'none'}` but the content of {names[0]}; the content was read"
+def prepare(root: Path, size: int, seconds: int, ours: frozenset[tuple[str, str, str]], row: Row) -> Row:
+    """Cut one clip and say how it went; `ours` are the clips that this script has cut before.
+
+    The sound is written last: a clip with sound is complete. What somebody else has put there is not touched.
+    """
+    files = _files(root, row, seconds)
+    kept = files.kept()
+    sides = {frame.size for frame in kept[0]} if kept else set()
+    if kept is not None and row.clip not in ours:
+        other = max(sides - {(size, size)}, default=None)
+        return _judged(row, *kept, [f"has frames of {other[0]}x{other[1]} pixels, left as they are" if other else ""])
+    try:
+        film = find(root, row.split, row.category, row.name)
+        row, notes = replace(row, film=film.relative_to(root).as_posix()), [extension(film)]
+        if kept is None or sides != {(size, size)} or not files.younger(film):
+            notes.append(_swap(files))
+            cut(film, files.frames, files.sound, size)
+            kept = [picture(frame) for frame in files.frames], pcm16(waveform(files.sound, RATE).numpy())
+    except DataError as error:
+        if row.clip in ours:
+            files.sound.unlink(missing_ok=True)
+        return replace(row, status="bad", reason=error.reason)
+    return _judged(row, *kept, notes)
+
+
+def _swap(files: Files) -> str:
+    """Write a clip's swap sound, where it has one; returns what is wrong with it."""
+    if not files.spoken.is_file():
+        return ""
+    try:
+        write(files.swap, wav(pcm16(waveform(files.spoken, RATE).numpy())))
+    except DataError as error:
+        return f"has a swap sound that {error.reason}"
     return ""
 
 
-def _png(frame: np.ndarray, size: int) -> bytes:
-    image = Image.fromarray(frame)
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    buffer = io.BytesIO()
-    image.save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
-
-
-def _pcm(sound: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(sound * 32768), -32768, 32767).astype("<i2")
-
-
-def _wav(pcm: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(pcm.tobytes())
-    return buffer.getvalue()
-
-
-def _finished(frames: list[Path], wav: Path, swap: Path, spoken: Path, source: Path, size: int) -> np.ndarray | None:
-    """The clip's stored sound when all its files are there, of this size and younger than their sources."""
-    if not all(p.is_file() for p in (*frames, wav)) or wav.stat().st_mtime < source.stat().st_mtime:
-        return None
-    if spoken.is_file() and not (swap.is_file() and swap.stat().st_mtime >= spoken.stat().st_mtime):
-        return None
-    with Image.open(frames[0]) as image:
-        if image.size != (size, size):
-            return None
-    with wave.open(str(wav)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
-
-
-def prepare(root: Path, size: int, seconds: int, row: Row) -> Row:
-    """Cut one clip and say how it went. The sound is written last: a clip with sound is complete."""
-    if any(part in ("", ".", "..") or Path(part).name != part for part in (row.name, row.split, row.category)):
-        return _told(row, "bad", "is refused: a name, category or split of the table climbs out of the folder")
-    place, data = Path(row.split) / row.category, root / "s4_data"
-    frames = [data / "visual_frames" / place / row.name / f"{row.name}_{k}.png" for k in range(1, seconds + 1)]
-    wav, swap = (data / kind / place / f"{row.name}.wav" for kind in ("audio_wav", "swap_wav"))
-    spoken = root / "raw_sounds" / place / f"{row.name}.m4a"
-    try:
-        source = _source(root, row)
-        pcm = _finished(frames, wav, swap, spoken, source, size)
-        odd = _extension(source)
-        if pcm is None:
-            pcm, trouble = _cut(source, frames, wav, swap, spoken, size)
-            odd = odd or trouble
-    except DataError as error:
-        wav.unlink(missing_ok=True)
-        return _told(row, "bad", error.reason)
+def _judged(row: Row, frames: list[Image.Image], pcm: np.ndarray, notes: list[str]) -> Row:
     if not len(pcm) or int(np.abs(pcm.astype(np.int32)).max()) <= SILENCE:
         meant = ", as a negative clip may be" if row.split == "negative" else ""
-        return _told(row, "silent", f"holds digital silence{meant}")
-    return _told(row, "odd", odd) if odd else row
+        return replace(row, status="silent", reason=f"holds digital silence{meant}")
+    notes = [note for note in (*notes, *odd(frames, pcm)) if note]
+    return replace(row, status="odd", reason="; ".join(notes)) if notes else row
 
 
-def _told(row: Row, status: str, reason: str) -> Row:
-    return Row(row.name, row.split, row.category, status, reason)
-
-
-def _cut(source: Path, frames: list[Path], wav: Path, swap: Path, spoken: Path, size: int) -> tuple[np.ndarray, str]:
-    """Write a clip's files. Returns its sound (PCM16) and what is wrong with its swap sound, if anything."""
-    seconds = len(frames)
-    pictures = frames_at(source, [k + 15 / 16 for k in range(seconds)])
-    pcm = _pcm(waveform(source, RATE).numpy())
-    if len(pcm) < (seconds - 0.5) * RATE:
-        raise DataError(source, f"is truncated: sound ends at {len(pcm) / RATE:.2f} s, {seconds} s are needed")
-    for path, picture in zip(frames, pictures, strict=True):
-        write(path, _png(picture.permute(1, 2, 0).contiguous().numpy(), size))
-    trouble = ""
-    if spoken.is_file():
-        try:
-            write(swap, _wav(_pcm(waveform(spoken, RATE).numpy())))
-        except DataError as error:
-            trouble = f"has a swap sound that {error.reason}"
-    write(wav, _wav(pcm))
-    return pcm, trouble
-
-
-def run(root: Path, size: int, seconds: int, workers: int) -> list[Row]:
-    """Prepare a folder; the report is in the order of the table."""
-    listed = rows(root)
-    if not (root / "raw_videos").is_dir():
+def run(root: Path, size: int, seconds: int, workers: int, limit: float = LIMIT) -> list[Row]:
+    """Prepare a folder; the report is in the order of the table, and names a clip once."""
+    found = rows(root)
+    if not films(root):
         raise Refused(f"`{root / 'raw_videos'}` is missing; put the videos there as <split>/<category>/<name>.mp4.")
     if (root / "s4_data").is_dir():
         sweep(root / "s4_data")
-    order = {(row.split, row.category, row.name): i for i, row in enumerate(listed)}
-    done = list(each(partial(prepare, root, size, seconds), listed, workers=workers, says="cutting clips"))
-    done.sort(key=lambda row: order[row.split, row.category, row.name])
-    write(root / "report.json", json.dumps([asdict(row) for row in done], indent=0).encode())
-    return done
+    times = Counter(row.clip for row in found)
+    done = {row.clip: row for row in found}
+    job = partial(prepare, root, size, seconds, ours(root))
+    todo = [row for row in done.values() if row.status == "ok"]
+    for row in each(job, todo, workers=workers, says="cutting clips", limit=limit, lost=_lost):
+        done[row.clip] = row
+    for clip, row in done.items():
+        if times[clip] > 1:
+            twice = f"is listed {times[clip]} times; prepared once" + ("; " + row.reason if row.reason else "")
+            done[clip] = replace(row, status="odd" if row.status == "ok" else row.status, reason=twice)
+    write(root / "report.json", json.dumps([asdict(row) for row in done.values()], indent=0).encode())
+    return list(done.values())
+
+
+def ours(root: Path) -> frozenset[tuple[str, str, str]]:
+    """The clips that this script has cut from a film before, as its last report says."""
+    try:
+        last = json.loads((root / "report.json").read_text())
+        return frozenset((r["split"], r["category"], r["name"]) for r in last if r["film"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _lost(row: Row, why: str) -> Row:
+    return replace(row, status="bad", reason=why)
 
 
 def _made(root: Path) -> dict[str, int]:
@@ -204,6 +193,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--size", type=int, help="pixels, side of the frames; default: as the set was made, or 224")
     parser.add_argument("--seconds", type=int, help="frames per clip, one a second; default: as made, or 5")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: all processors")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT, help="s; a clip that takes longer is given up; default: 10"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when any clip needs a look")
     args = parser.parse_args(argv)
     try:
@@ -212,8 +204,10 @@ def main(argv: list[str] | None = None) -> int:
         seconds = args.seconds if args.seconds is not None else made.get("seconds", 5)
         if size < 8 or seconds < 1:
             raise Refused(f"`--size` must be 8 or more and `--seconds` 1 or more; got {size} and {seconds}.")
-        done = run(args.root, size, seconds, args.workers)
-    except Refused as refusal:
+        if not args.limit > 0:
+            raise Refused(f"`--limit` must be above 0; got {args.limit:g}.")
+        done = run(args.root, size, seconds, args.workers, args.limit)
+    except (Refused, DataError) as refusal:
         print(refusal, file=sys.stderr)
         return 2
     except OSError as error:
@@ -225,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
     trouble = [row for row in done if row.trouble]
     print(f"{args.root}: {sum(row.status != 'bad' for row in done)} of {len(done)} clips prepared.")
     for row in trouble:
-        print(f"  {row.split}/{row.category}/{row.name}: {row.status}: {row.reason}")
+        print(f"  {row}")
     return 1 if trouble and args.strict else 0
 
 

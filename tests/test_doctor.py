@@ -30,7 +30,7 @@ def broken(tmp_path: Path) -> Path:
     (data / "audio_wav/test/star_bell/test_00000.wav").unlink()
     (data / "audio_wav/test/star_reed/test_00001.wav").write_bytes(b"RIFFnonsense")
     prepare_avsbench.write(
-        data / "audio_wav/test/flower_flute/test_00002.wav", prepare_avsbench._wav(np.zeros(48000, "<i2"))
+        data / "audio_wav/test/flower_flute/test_00002.wav", prepare_avsbench.wav(np.zeros(48000, "<i2"))
     )
     (data / "visual_frames/test/flower_drum/test_00003/test_00003_2.png").write_bytes(b"no picture")
     (data / "gt_masks/val/star_bell/val_00000/val_00000_3.png").unlink()

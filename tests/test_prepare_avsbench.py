@@ -116,7 +116,7 @@ REASONS = {
     "named": ("odd", "has the extension `.avi` but the content of .mp4; the content was read"),
     "swapless": ("odd", "has a swap sound that cannot be read"),
     "absent": ("bad", "is missing"),
-    "../../escape": ("bad", "is refused: a name, category or split of the table climbs out of the folder"),
+    "../../escape": ("bad", "is refused: the table names '../../escape', which is no plain file name"),
 }
 
 
@@ -206,7 +206,7 @@ def test_stopped_run_goes_on(tmp_path: Path, how: signal.Signals) -> None:
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (None, "s4_meta_data.csv` is missing; name the folder that holds the metadata table."),
+        (None, "s4_meta_data.csv` is missing; name the folder that holds it, or make Sounding Shapes there."),
         ("name,split\na,test\n", "s4_meta_data.csv` lacks the column `category`; it has name, split."),
         (HEAD, "s4_meta_data.csv` lists no clips."),
         (HEAD + "a,0,bell,test\n", "raw_videos` is missing; put the videos there as <split>/<category>/<name>.mp4."),
