@@ -101,19 +101,39 @@ def study(
         print(path)
 
 
-def check(root: tyro.conf.Positional[Path], strict: bool = False, all: bool = False) -> None:
-    """What a data folder holds, lacks and hides.
+def check(
+    root: tyro.conf.Positional[Path],
+    strict: bool = False,
+    all: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    out: Path | None = None,
+    boxes: Path | None = None,
+    checksums: Path | None = None,
+    write_checksums: Path | None = None,
+) -> None:
+    """What a data folder holds, lacks and hides, and whether scores on it compare with published ones.
 
     Args:
-        root: folder in AVSBench-S4's layout.
+        root: folder in AVSBench-S4's layout, or with `frames` and `audio` as VGGSound's.
         strict: exit with 1 when something is wrong.
         all: name every clip in trouble, not only the first.
+        as_json: print the findings as JSON.
+        out: also write the findings as JSON to this file.
+        boxes: the file that names VGG-SS's test clips; `vggss.json` in the folder by default.
+        checksums: compare with this list of SHA-256.
+        write_checksums: write such a list; `sha256sum -c` reads it too.
     """
-    from uspl import doctor
+    from uspl import doctor, record
+    from uspl.checksums import listing
 
-    splits = doctor.examine(root, progress=sys.stderr.isatty())
-    print(doctor.report(splits, shown=None if all else doctor.SHOWN))
-    if strict and any(split.trouble for split in splits):
+    found = doctor.examine(root, boxes=boxes, written=checksums, progress=sys.stderr.isatty())
+    text = json.dumps(found.as_dict(), indent=1)
+    if out is not None:
+        record.write_text(out, text + "\n")
+    if write_checksums is not None:
+        record.write_text(write_checksums, listing(found.files))
+    print(text if as_json else doctor.report(found, shown=None if all else doctor.SHOWN))
+    if strict and not found.healthy:
         raise SystemExit(1)
 
 

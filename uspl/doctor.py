@@ -1,125 +1,169 @@
-"""What a data folder in AVSBench-S4's layout holds, lacks and hides."""
+"""What a data folder holds, lacks and hides: behind `uspl check` and data_scripts/check.py."""
 
-from dataclasses import dataclass, field
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import torch
-from PIL import Image
+import numpy as np
 from tqdm import tqdm
 
-from uspl.media import DataError, waveform
-from uspl.table import read_table
+from uspl import checksums
+from uspl.findings import SHOWN, Diagnosis, Split, report, table
+from uspl.likeness import BITS, LIMIT, twins
+from uspl.media import DataError, present
+from uspl.patient import Patient, pair, video
+from uspl.table import TABLE, listed, reasons, refusal
+from uspl.verdict import CATEGORIES, OFFICIAL, SECONDS, verdict, which
 
-SILENCE = 2.5 / 32768  # a sound that never exceeds this is digital silence
-SHOWN = 40  # clips in trouble that a report names; the rest are counted
-COLUMNS = ("clips", "videos", "frames", "masks", "sounds", "missing", "unreadable", "silent")
+__all__ = ["SHOWN", "Diagnosis", "Split", "examine", "report", "table"]
 
-
-@dataclass
-class Split:
-    """Counts of one split, and what is wrong with which clip: (name, reason)."""
-
-    name: str
-    clips: int = 0  # listed in the table
-    videos: int = 0  # clips whose video is there
-    frames: int = 0  # pictures that can be read
-    masks: int = 0  # masks that can be read
-    sounds: int = 0  # clips whose sound can be read
-    missing: list[tuple[str, str]] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-    silent: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def trouble(self) -> list[tuple[str, str]]:
-        """What a person should look at; in the split `negative` silence is meant."""
-        return self.missing + self.unreadable + ([] if self.name == "negative" else self.silent)
+MARKER = "sounding_shapes.json"
 
 
-def examine(root: str | Path, *, progress: bool = False) -> list[Split]:
-    """Read every frame, mask and sound that the metadata table promises.
+def examine(
+    root: str | Path, *, boxes: str | Path | None = None, written: str | Path | None = None, progress: bool = False
+) -> Diagnosis:
+    """Read every file that the layout of a folder promises.
 
     Args:
-        root: folder that holds `s4_meta_data.csv` and `s4_data/`.
+        root: a folder in AVSBench-S4's layout (`s4_meta_data.csv`, `s4_data/`), or in that of VGGSound (`frames/`,
+            `audio/`).
+        boxes: for VGGSound's layout, the file that names the test clips: VGG-SS's JSON, or ids, one a line;
+            None takes `vggss.json` where the folder holds it.
+        written: list of checksums to compare with, as `checksums.listing` writes it.
         progress: show a progress bar on stderr.
 
-    Returns:
-        One `Split` per split, in the order of the table.
-
     Raises:
-        DataError: the table is missing or malformed.
+        DataError: the folder has neither layout, or the table, `boxes` or `written` cannot be read.
     """
     home = Path(root)
+    before = checksums.read(written) if written is not None else None
+    if (home / TABLE).is_file():
+        found = _avsbench(home, progress)
+    elif (home / "frames").is_dir() and (home / "audio").is_dir():
+        found = _vggsound(home, boxes, progress)
+    else:
+        raise DataError(home, f"holds no data set: {_expected(home)}")
+    if before is not None:
+        found.changed = checksums.changes(found.files, before)
+    return found
+
+
+def _expected(home: Path) -> str:
+    layouts = f"{TABLE} and s4_data (AVSBench-S4), or frames and audio (VGGSound), were expected"
+    if not home.is_dir():
+        return f"{layouts}; there is no such folder"
+    names = sorted(path.name + "/" * path.is_dir() for path in home.iterdir())
+    inner = next((name for name in names if (home / name / TABLE).is_file()), None)
+    if inner is not None:
+        return f"{layouts}; {TABLE} is in `{home / inner}`: name that folder"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{layouts}; it holds {', '.join(names[:5]) + more if names else 'nothing'}"
+
+
+def _avsbench(home: Path, progress: bool) -> Diagnosis:
+    lines, told = listed(home), reasons(home)
+    if not lines:
+        raise DataError(home / TABLE, "lists no clips")
+    marker = home / MARKER
+    kind = which({line.category for line in lines if not line.refusal}, shapes=marker.is_file())
+    seconds = _seconds(home, kind)
+    jobs = [
+        partial(video, home, line, seconds, told.get((line.split, line.category, line.name), ""))
+        for line in dict.fromkeys(lines)
+    ]
+    patients = list(_all(jobs, progress))
+    times = Counter(lines)
+    for patient, line in zip(patients, dict.fromkeys(lines), strict=True):
+        if times[line] > 1:
+            patient.add("odd", f"is listed {times[line]} times")
+    lost = CATEGORIES - {line.category for line in lines} if kind == "AVSBench-S4" else frozenset()
+    files = {TABLE: checksums.of(home / TABLE)}
+    return _diagnosis(kind, patients, files, lost)
+
+
+def _seconds(home: Path, kind: str) -> int:
+    """Frames that a clip should have: 5 in AVSBench-S4, as made in our own set, in another as most clips have."""
+    if kind == "Sounding Shapes":
+        try:
+            return int(json.loads((home / MARKER).read_text())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(home / MARKER, "is no marker of Sounding Shapes") from error
+    if kind == "AVSBench-S4":
+        return SECONDS
+    folders = (home / "s4_data" / "visual_frames").glob("*/*/*")
+    many = Counter(sum(file.suffix == ".png" for file in folder.iterdir()) for folder in folders if folder.is_dir())
+    return many.most_common(1)[0][0] if many else SECONDS
+
+
+def _vggsound(home: Path, boxes: str | Path | None, progress: bool) -> Diagnosis:
+    own = home / "vggss.json"
+    file = Path(boxes) if boxes is not None else own if own.is_file() else None
+    test = _ids(file) if file is not None else []
+    held = {
+        path.stem for folder, end in (("frames", ".jpg"), ("audio", ".wav")) for path in (home / folder).glob(f"*{end}")
+    }
+    train = sorted(held - set(test), key=os.fsencode)
+    if not train and not test:
+        raise DataError(home, "holds no frames/<id>.jpg and no audio/<id>.wav")
+    jobs = [partial(pair, home, split, id) for split, ids in (("train", train), ("test", test)) for id in ids]
+    kind = "VGG-SS" if file is not None else "VGGSound"
+    return _diagnosis(kind, list(_all(jobs, progress)), {}, frozenset())
+
+
+def _ids(file: Path) -> list[str]:
+    """Test ids of VGG-SS's box file, or of a list with one id a line."""
+    try:
+        text = present(file).read_text(encoding="utf-8-sig")
+        ids = [str(e["file"]) for e in json.loads(text)] if text.lstrip().startswith("[") else text.split()
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(file, 'is no JSON list of {"file", "class", "bbox"}, and no list of ids') from error
+    for id in ids:
+        if reason := refusal(id):
+            raise DataError(file, reason)
+    return list(dict.fromkeys(ids))
+
+
+def _all(jobs: Sequence[Callable[[], Patient]], progress: bool) -> Iterator[Patient]:
+    """Files are read by threads: what takes the time leaves the interpreter free."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        results = pool.map(lambda job: job(), jobs)
+        yield from tqdm(results, total=len(jobs), desc="examining", unit="clip", disable=not progress)
+
+
+def _diagnosis(kind: str, patients: list[Patient], files: dict[str, str], lost: frozenset[str]) -> Diagnosis:
+    _compare(patients)
     splits: dict[str, Split] = {}
-    for row in tqdm(read_table(home), desc="examining", unit="clip", disable=not progress):
-        split = splits.setdefault(row["split"], Split(row["split"]))
+    for one in patients:
+        split = splits.setdefault(one.split, Split(one.split, OFFICIAL.get(kind, {}).get(one.split)))
         split.clips += 1
-        _clip(home, row["name"], row["category"], split)
-    return list(splits.values())
+        split.complete += one.complete
+        split.counts += one.counts
+        split.faults += [(fault, one.name, reason) for fault, reason in one.faults]
+        files |= one.files
+    listed, complete = ({s.name: getattr(s, what) for s in splits.values()} for what in ("clips", "complete"))
+    return Diagnosis(kind, list(splits.values()), verdict(kind, listed, complete, lost), files)
 
 
-def _clip(root: Path, name: str, category: str, split: Split) -> None:
-    videos, data = root / "raw_videos", root / "s4_data"
-    places = (videos / split.name / category, videos / category, videos)
-    split.videos += any((place / f"{name}.mp4").is_file() for place in places)
-    frames = sorted((data / "visual_frames" / split.name / category / name).glob(f"{name}_*.png"))
-    if not frames:
-        split.missing.append((name, "no frames"))
-    split.frames += sum(_picture(file, name, split) for file in frames)
-    masks = data / "gt_masks" / split.name / category / name
-    for k in range(1, 2 if split.name == "train" else len(frames) + 1):
-        if (masks / f"{name}_{k}.png").is_file():
-            split.masks += _picture(masks / f"{name}_{k}.png", name, split)
-        else:
-            split.missing.append((name, f"no mask {k}"))
-    _sound(data / "audio_wav" / split.name / category / f"{name}.wav", name, split)
-
-
-def _picture(file: Path, name: str, split: Split) -> bool:
-    try:
-        with Image.open(file) as image:
-            image.load()
-        return True
-    except OSError:
-        split.unreadable.append((name, f"`{file.name}` in {file.parents[3].name} cannot be read as a picture"))
-        return False
-
-
-def _sound(file: Path, name: str, split: Split) -> None:
-    if not file.is_file():
-        split.missing.append((name, "no sound"))
+def _compare(patients: list[Patient]) -> None:
+    """Note each clip outside the training split that has a frame like one inside."""
+    trained = {one.name for one in patients if one.split == "train"}
+    owners: dict[bool, list[Patient]] = {True: [], False: []}
+    hashes: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    for one in patients:
+        if one.split != "train" and one.name in trained:
+            one.add("twin", "is listed in the split train as well")
+        owners[one.split == "train"] += [one] * len(one.hashes)
+        hashes[one.split == "train"] += one.hashes
+    if not hashes[True] or not hashes[False]:
         return
-    try:
-        wave = waveform(file)
-    except DataError as error:
-        split.unreadable.append((name, f"`{file.name}` {error.reason}"))
-        return
-    split.sounds += 1
-    if not bool(torch.any(wave.abs() > SILENCE)):
-        split.silent.append((name, "digital silence"))
-
-
-def report(splits: list[Split], *, shown: int | None = SHOWN) -> str:
-    """`table`, then the clips in trouble by name and reason: the first `shown`, or all of them at None."""
-    trouble = [f"  {split.name}/{name}: {reason}" for split in splits for name, reason in split.trouble]
-    lines = [table(splits), *(trouble[:shown] or ["Nothing is wrong."])]
-    if shown is not None and len(trouble) > shown:
-        lines.append(f"  and {len(trouble) - shown} more; --all names them.")
-    return "\n".join(lines)
-
-
-def table(splits: list[Split]) -> str:
-    """The counts as text, one line per split.
-
-    >>> print(table([Split("val", clips=2, videos=2, frames=6, masks=6, sounds=1, missing=[("a", "no sound")])]))
-    split     clips  videos  frames   masks  sounds  missing  unreadable  silent
-    val           2       2       6       6       1        1           0       0
-    """
-    rows = ["split    " + "".join(f"{c:>{_width(c)}}" for c in COLUMNS)]
-    for split in splits:
-        counts = {c: len(v) if isinstance(v := getattr(split, c), list) else v for c in COLUMNS}
-        rows.append(f"{split.name:<9}" + "".join(f"{n:>{_width(c)}}" for c, n in counts.items()))
-    return "\n".join(rows)
-
-
-def _width(column: str) -> int:
-    return max(len(column), 4) + 2
+    best: dict[int, tuple[int, Patient, Patient]] = {}
+    for i, j, bits in twins(np.stack(hashes[False]), np.stack(hashes[True])):
+        here, there = owners[False][i], owners[True][j]
+        best[id(here)] = min(best.get(id(here), (LIMIT + 1, here, there)), (bits, here, there), key=lambda b: b[0])
+    for bits, here, there in best.values():
+        here.add("twin", f"looks like train/{there.name}: {bits} of {BITS} bits differ, {LIMIT} are the limit")

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int, UInt8, UInt64
 from PIL import Image
 
 SIDE = 16  # cells: the hash has 16 rows of 16 differences, 256 bits
+BITS = SIDE * SIDE
 LIMIT = 16  # bits of 256: two pictures that differ in no more are called twins
 BUSY = 64  # cells: with fewer differences above NOISE a picture says too little to be compared
 NOISE = 2  # grey levels of 255: a smaller difference is no difference

@@ -70,6 +70,13 @@ def _open(path: str | Path, kind: str) -> Iterator[InputContainer]:
         raise DataError(path, why + what) from error
 
 
+def tracks(path: str | Path) -> None:
+    """Raise a DataError unless the file opens and has pictures and sound; nothing is decoded."""
+    for kind in ("video", "audio"):
+        with _open(path, kind):
+            pass
+
+
 def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3 h w"]]:
     """Pictures on screen at `times`, decoded in one pass and turned upright.
 
