@@ -43,7 +43,7 @@ def listed(root: Path) -> list[Line]:
         _columns(table, list(lines.fieldnames or ()))
         return [_line(line, lines.line_num) for line in lines]
     except csv.Error as error:
-        raise DataError(table, f"cannot be read as CSV in line {lines.line_num}: {error}") from error
+        raise DataError(table, f"cannot be read as CSV below line {lines.line_num}: {error}") from error
 
 
 def _columns(table: Path, has: list[str]) -> None:
