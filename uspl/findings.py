@@ -102,7 +102,8 @@ def report(found: Diagnosis, *, shown: int | None = SHOWN) -> str:
     """`table`, the verdict, then the clips in trouble by name and reason: the first `shown`, or all of them at None."""
     trouble = [f"  {split.name}/{name}: {reason}" for split in found.splits for name, reason in split.trouble]
     trouble += [f"  {file} {what}" for file, what in found.changed]
+    trouble = [line if line.isprintable() else ascii(line)[1:-1] for line in trouble]
     lines = [table(found), found.verdict.sentence, *(trouble[:shown] or ["Nothing is wrong."])]
     if shown is not None and len(trouble) > shown:
         lines.append(f"  and {len(trouble) - shown} more; --all names them.")
-    return "\n".join(line if line.isprintable() else ascii(line)[1:-1] for text in lines for line in text.split("\n"))
+    return "\n".join(lines)
