@@ -15,6 +15,7 @@ from conftest import shared
 from data_sample import prepare_avsbench, work
 from PIL import Image
 
+from uspl.doctor import examine
 from uspl.media import DataError
 from uspl.table import read_table
 
@@ -167,6 +168,10 @@ def test_a_film_that_may_not_be_read(unprivileged: Path) -> None:
     report = reported(unprivileged)
     assert (report["locked"]["status"], report["locked"]["reason"]) == ("bad", "cannot be opened: Permission denied")
     assert report["open"]["status"] == "ok"
+    frame = unprivileged / "s4_data/visual_frames/test/bell/open/open_2.png"
+    frame.chmod(0)
+    reason = "`open_2.png` cannot be opened: Permission denied"
+    assert ("unreadable", "open", reason) in examine(unprivileged).splits[0].faults
 
 
 # Tables

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from broken_films import make
 from conftest import shared
 from data_sample import film
 
@@ -42,6 +43,13 @@ def test_waveform_is_aligned_and_scaled(tmp_path: Path) -> None:
     inner = slice(2000, 46000)
     assert np.abs(wave.numpy()[inner] - truth[inner]).max() < 0.02
     assert abs(len(waveform(path, 8000)) - 24000) < 600
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_channels_are_averaged(layout: str, tmp_path: Path) -> None:
+    """As in the peers' front ends: the same tone in every channel keeps its height."""
+    wave = waveform(make(tmp_path / "a.mp4", rate=48000, layout=layout)).numpy()
+    assert np.sqrt(2 * np.mean(wave[2000:46000] ** 2)) == pytest.approx(0.3, rel=0.05)
 
 
 @pytest.mark.parametrize("times", [[], [-1.0], [2.0, 1.0]])
