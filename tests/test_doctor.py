@@ -70,6 +70,8 @@ def test_sentences() -> None:
         "5,158 of 5,158 test pairs are missing or unreadable; there is nothing to evaluate."
     )
     assert "no published number compares" in sentence("another set", 3)
+    none = verdict("Sounding Shapes", {"val": 3}, {"val": 2})
+    assert none.sentence == f"{SHAPES}it lists no test video."
     assert which({"helicopter"}, shapes=False) == "AVSBench-S4"
     assert which({"helicopter", "star_bell"}, shapes=False) == which(set(), shapes=False) == "another set"
 

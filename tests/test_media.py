@@ -45,7 +45,7 @@ def test_waveform_is_aligned_and_scaled(tmp_path: Path) -> None:
     assert abs(len(waveform(path, 8000)) - 24000) < 600
 
 
-@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+@pytest.mark.parametrize("layout", ["mono", "stereo", "4.0"])
 def test_channels_are_averaged(layout: str, tmp_path: Path) -> None:
     """As in the peers' front ends: the same tone in every channel keeps its height."""
     wave = waveform(make(tmp_path / "a.mp4", rate=48000, layout=layout)).numpy()

@@ -71,7 +71,7 @@ def verdict(name: str, listed: dict[str, int], complete: dict[str, int], lost: f
     if name == "VGGSound":
         text = "Which of these pairs belong to VGG-SS cannot be said without its box file: name it with --boxes."
         return Verdict(False, 0, VGGSS["test"], text)
-    there = f"{scored:,} of {wanted:,} test videos are there"
+    there = f"{scored:,} of {wanted:,} test videos are there" if wanted else "it lists no test video"
     if name == "Sounding Shapes":
         text = f"Not AVSBench-S4 but Sounding Shapes; compare only with this repository's records: {there}"
     else:
