@@ -179,7 +179,7 @@ FILMS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "below-zero.mkv": (lambda p: make(p, late=-0.5, pictures_late=-0.5), "ok", ""),
     "from-five.mkv": (lambda p: make(p, late=5, pictures_late=5), "ok", ""),
     "latin-title.mkv": (
-        lambda p: changed(p, lambda b: b.replace(b"caf_", b"caf\xe9"), title="caf_"),
+        lambda p: changed(p, lambda b: b.replace(b"_t_", b"\xe9t\xe9"), title="_t_"),
         "ok",
         "",
     ),

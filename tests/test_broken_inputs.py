@@ -183,7 +183,7 @@ REFUSED = {
     "empty": (b"", "is no plain file name and would lead out of the folder"),
     "nul": (b"a\0b", "holds a control character or is no UTF-8 text"),
     "newline": (b'"a\nb"', "holds a control character or is no UTF-8 text"),
-    "latin": (b"caf\xe9", "holds a control character or is no UTF-8 text"),
+    "latin": (b"\xe9t\xe9", "holds a control character or is no UTF-8 text"),
     "long": (b"x" * 300, "is 300 bytes long; 200 are the most"),
     "comma": (b"a,b", "has more fields in line 3 than in its first line"),
 }
