@@ -40,21 +40,20 @@ def listing(*names: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def corpus() -> tuple[Path, dict[str, dict[str, str]], float]:
-    """All films in one folder, prepared once: folder, report, seconds."""
+def corpus() -> tuple[Path, dict[str, dict[str, str]]]:
+    """All films in one folder, prepared once: folder and report."""
     root = Path(tempfile.mkdtemp())
     home = root / "raw_videos/test/bell"
     home.mkdir(parents=True)
     for name, (how, _, _) in FILMS.items():
         how(home / name)
     (root / "s4_meta_data.csv").write_bytes(listing(*(name.rpartition(".")[0] for name in FILMS)))
-    began = time.monotonic()
-    return root, reported(root), time.monotonic() - began
+    return root, reported(root)
 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_every_film_ends_in_its_row(name: str) -> None:
-    root, report, _ = corpus()
+    root, report = corpus()
     _, status, reason = FILMS[name]
     row = report[name.rpartition(".")[0]]
     assert (row["status"], row["reason"][: len(reason)]) == (status, reason), row["reason"]
@@ -77,9 +76,8 @@ def test_none_is_replaced(name: str) -> None:
 
 
 def test_none_hangs() -> None:
-    assert (
-        corpus()[2] < 10 * len(FILMS) / 4
-    )  # s, on a machine that is busy with other things; about 5 on one that is not
+    """A film at which the preparation gives up is called so."""
+    assert not [row for row in corpus()[1].values() if "takes longer" in row["reason"]]
 
 
 def test_at_least_twenty_five_kinds() -> None:
@@ -110,16 +108,16 @@ def wait(name: str) -> str:
 def test_a_clip_that_hangs_or_crashes_stops_no_other(workers: int) -> None:
     began = time.monotonic()
     todo = ["a", "hangs", "b", "crashes", "c", "d"]
-    results = work.each(wait, todo, workers=workers, says="", limit=1.0, lost=lambda name, why: f"{name} {why}")
+    results = work.each(wait, todo, workers=workers, says="", limit=3.0, lost=lambda name, why: f"{name} {why}")
     assert sorted(results) == [
         "a done",
         "b done",
         "c done",
         "crashes ends the process that reads it",
         "d done",
-        "hangs takes longer than 1 s to read",
+        "hangs takes longer than 3 s to read",
     ]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_crash_without_a_limit_is_a_sentence() -> None:

@@ -1,9 +1,8 @@
-"""Decode a video or sound file with PyAV: the picture on screen at given times, and the waveform."""
+"""Decode a video or sound file with PyAV: the picture on screen at given times, the waveform, both around a moment."""
 
+import io
 import math
-import stat
-import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,67 +13,44 @@ from av.container import InputContainer
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from uspl.files import DataError, plain_wav, present
+
+__all__ = ["DataError", "frame_at", "frames_at", "moment", "present", "tracks", "waveform"]
+
 LATE = 0.25  # s: how far outside its pictures a film may be asked; clips are often cut a little short
 GAP = 0.25  # s: a longer hole between two pieces of sound is refused
+NEAR = 1.0  # s: pictures and sound are decoded in full from so long before the time wanted
 SMALLEST = 8  # pixels: below this side a picture shows nothing
 LISTS = {"hls", "concat", "dash", "imf"}  # text that names other files: another film would be read in this one's place
 
 
-class DataError(ValueError):
-    """Bad data. `file` is the file's name, `reason` says what is wrong with it.
-
-    >>> str(DataError("a.mp4", "has no sound track"))
-    '`a.mp4` has no sound track.'
-    """
-
-    def __init__(self, file: str | Path, reason: str) -> None:
-        super().__init__(f"`{file}` {reason}.")
-        self.file, self.reason = str(file), reason
-
-    def __reduce__(self) -> tuple[type["DataError"], tuple[str, str]]:
-        return DataError, (self.file, self.reason)
-
-
-def present(path: str | Path) -> Path:
-    """The path, if a file with content lies there; a `DataError` says what lies there instead."""
-    file = Path(path)
-    try:
-        found = file.stat()
-    except OSError as error:
-        if file.is_symlink():
-            raise DataError(path, "is a link that leads nowhere") from None
-        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise DataError(path, "is missing" if missing else f"cannot be opened: {error.strerror}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise DataError(path, "is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is no regular file")
-    if found.st_size == 0:
-        raise DataError(path, "is empty (0 bytes)")
-    return file
-
-
 @contextmanager
-def _open(path: str | Path, kind: str) -> Iterator[InputContainer]:
-    """Open a file that has a `kind` ("video" or "audio") track; every failure becomes a `DataError`."""
-    file = present(path)
+def _open(path: str | Path, *kinds: str, content: bytes | None = None) -> Iterator[InputContainer]:
+    """Open a file that has tracks of all `kinds` ("video", "audio"); every failure becomes a `DataError`."""
+    if content == b"":
+        raise DataError(path, "is empty (0 bytes)")
+    source = io.BytesIO(content) if content is not None else f"file:{present(path)}"
     try:
         # Nothing but this file is read, whatever its content names; a title in another encoding does no harm.
-        with av.open(f"file:{file}", options={"protocol_whitelist": "file"}, metadata_errors="replace") as box:
+        with av.open(source, "r", options={"protocol_whitelist": "file"}, metadata_errors="replace") as box:
             if LISTS & set(box.format.name.split(",")):
                 raise DataError(path, "is a list of other files, no film and no sound")
-            if not getattr(box.streams, kind):
-                raise DataError(path, "has no sound track" if kind == "audio" else "has no pictures")
+            for kind in kinds:
+                if not getattr(box.streams, kind):
+                    raise DataError(path, "has no sound track" if kind == "audio" else "has no pictures")
             yield box
     except av.error.FFmpegError as error:
-        why = "cannot be opened" if isinstance(error, PermissionError) else "cannot be read: truncated, damaged or no"
-        what = f": {error.strerror}" if isinstance(error, PermissionError) else f" media file ({error.strerror})"
-        raise DataError(path, why + what) from error
+        damaged = "cannot be read: truncated, damaged or no media file"
+        locked = isinstance(error, PermissionError)
+        raise DataError(
+            path, f"cannot be opened: {error.strerror}" if locked else f"{damaged} ({error.strerror})"
+        ) from error
 
 
 def tracks(path: str | Path) -> None:
     """Raise a DataError unless the file opens and has pictures and sound; nothing is decoded."""
-    for kind in ("video", "audio"):
-        with _open(path, kind):
-            pass
+    with _open(path, "video", "audio"):
+        pass
 
 
 def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3 h w"]]:
@@ -93,53 +69,70 @@ def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3
     """
     if not times or min(times) < 0 or list(times) != sorted(times):
         raise ValueError(f"`times` must be ascending numbers of at least 0; got {list(times)}.")
-    found: list[Tensor] = []
     with _open(path, "video") as box:
-        if times[0] > 10:
-            box.seek(int(times[0] * av.time_base) + (box.start_time or 0))
-        rate = float(box.streams.video[0].average_rate or 25)
-        shown: av.VideoFrame | None = None
-        until = -math.inf  # s: when the last picture ends
-        for start, frame in _pictures(box):
-            if until == -math.inf and start > times[0] + LATE:
-                raise DataError(path, f"has no picture at {times[0]:.2f} s: pictures begin at {start:.2f} s")
-            # A picture stays on screen until the next one starts.
-            while until > -math.inf and len(found) < len(times) and times[len(found)] < start - 1e-6:
-                found.append(_picture(path, shown, times[len(found)]))
-            if len(found) == len(times):
-                break
-            shown, until = frame, start + 1 / rate
-        while len(found) < len(times) and times[len(found)] < until + LATE:
+        return _pictures(path, box, times)
+
+
+def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, sought: bool = True) -> list[Tensor]:
+    """As `frames_at`, from the key frame before the first time; from the start where a format cannot seek well."""
+    sought = sought and times[0] > NEAR
+    if sought:
+        box.seek(int((times[0] + _zero(box)) * av.time_base))
+    rate = float(box.streams.video[0].average_rate or 25)
+    found: list[Tensor] = []
+    shown: av.VideoFrame | None = None
+    until = -math.inf  # s: when the last picture ends
+    for start, frame in _frames(box, lambda: times[len(found)]):
+        if until == -math.inf and sought and (start > times[0] or frame is None):
+            box.seek(box.start_time or 0)
+            return _pictures(path, box, times, sought=False)
+        if until == -math.inf and start > times[0] + LATE:
+            raise DataError(path, f"has no picture at {times[0]:.2f} s: pictures begin at {start:.2f} s")
+        # A picture stays on screen until the next one starts.
+        while until > -math.inf and len(found) < len(times) and times[len(found)] < start - 1e-6:
             found.append(_picture(path, shown, times[len(found)]))
-        if len(found) < len(times):
-            raise DataError(path, f"is truncated: pictures end at {max(until, 0):.2f} s, {times[-1]:.2f} s are needed")
+        if len(found) == len(times):
+            break
+        shown, until = frame, start + 1 / rate
+    while len(found) < len(times) and times[len(found)] < until + LATE:
+        found.append(_picture(path, shown, times[len(found)]))
+    if len(found) < len(times):
+        raise DataError(path, f"is truncated: pictures end at {max(until, 0):.2f} s, {times[-1]:.2f} s are needed")
     return found
 
 
-def frame_at(path: str | Path, seconds: float) -> UInt8[Tensor, "3 h w"]:
-    """Picture on screen `seconds` after the start: RGB, uint8, (3, H, W). Raises as `frames_at` does."""
-    picture: Tensor = frames_at(path, [seconds])[0]
-    return picture
+def _frames(box: InputContainer, wanted: Callable[[], float]) -> Iterator[tuple[float, av.VideoFrame | None]]:
+    """(start in s, picture) in order; None for a damaged picture, and for those built on it up to a key frame.
 
-
-def _pictures(box: InputContainer) -> Iterator[tuple[float, av.VideoFrame | None]]:
-    """(start in s, picture) in order; None for a damaged picture, and for those built on it up to a key frame."""
-    stream = box.streams.video[0]
-    zero = (box.start_time or 0) / av.time_base
+    Pictures that no other depends on are skipped until a second before the time wanted next.
+    """
+    stream, zero = box.streams.video[0], _zero(box)
     start, damaged = 0.0, False
     for packet in box.demux(stream):
+        begins = None if packet.pts is None else float(packet.pts * packet.time_base) - zero
+        far = begins is not None and begins < wanted() - NEAR
+        stream.codec_context.skip_frame = "NONREF" if far else "DEFAULT"
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
-            if packet.pts is not None:
-                start = float(packet.pts * packet.time_base) - zero
-            damaged = True
+            start, damaged = start if begins is None else begins, True
             yield start, None
             continue
         for frame in frames:
             start = (frame.time or 0.0) - zero
             damaged = frame.is_corrupt or (damaged and not frame.key_frame)
             yield start, None if damaged else frame
+
+
+def _zero(box: InputContainer) -> float:
+    """The time stamp, s, at which a film starts."""
+    return float((box.start_time or 0) / av.time_base)
+
+
+def frame_at(path: str | Path, seconds: float) -> UInt8[Tensor, "3 h w"]:
+    """Picture on screen `seconds` after the start: RGB, uint8, (3, H, W). Raises as `frames_at` does."""
+    picture: Tensor = frames_at(path, [seconds])[0]
+    return picture
 
 
 def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> Tensor:
@@ -151,12 +144,13 @@ def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> Tens
     return torch.from_numpy(upright.copy()).permute(2, 0, 1).contiguous()
 
 
-def waveform(path: str | Path, sr: int = 16000) -> Float32[Tensor, " n"]:
+def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None) -> Float32[Tensor, " n"]:
     """The whole sound of a video or sound file as one channel, the mean of its channels.
 
     Args:
-        path: any file with a sound track that PyAV reads.
+        path: any file with a sound track that PyAV reads; with `content`, the name used in errors.
         sr: Hz, the rate wanted; int > 0.
+        content: the bytes of the file, where they do not lie in a file of their own.
 
     Returns:
         float32 (n,), values about [-1, 1]; silence stands where the sound begins after the pictures.
@@ -166,26 +160,51 @@ def waveform(path: str | Path, sr: int = 16000) -> Float32[Tensor, " n"]:
     """
     if sr <= 0:
         raise ValueError(f"`sr` must be above 0; got {sr}.")
-    plain = _plain_wav(path, sr)
+    plain = plain_wav(path, sr, content)
     if plain is not None:
         return plain
-    with _open(path, "audio") as box:
-        resampler = av.AudioResampler(format="fltp", rate=sr)
-        chunks: list[np.ndarray] = []
-        late = until = 0.0
-        for frame in box.decode(box.streams.audio[0]):
-            start = until if frame.time is None else frame.time - (box.start_time or 0) / av.time_base
-            if not chunks:
-                late = start
-            elif start > until + GAP:
-                raise DataError(path, f"has a hole in its sound from {until:.2f} s to {start:.2f} s")
-            until = start + frame.samples / frame.sample_rate
-            chunks += _mono(path, resampler, frame)
+    with _open(path, "audio", content=content) as box:
+        return _sound(path, box, sr)
+
+
+def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf) -> Tensor:
+    """One channel from `start` to `end`, s; shorter where the sound ends before, silent where it begins after."""
+    stream = box.streams.audio[0]
+    if start > NEAR:  # decoders need some sound before what they give truly
+        box.seek(int((start - NEAR / 2 + _zero(box)) / (stream.time_base or 1)), stream=stream)
+    chunks, first = _resampled(path, box, sr, start, end)
+    if start > NEAR and first > start:
+        box.seek(box.start_time or 0)
+        chunks, first = _resampled(path, box, sr, start, end)
+    if not chunks:
+        if start > 0:
+            return torch.zeros(0)
+        raise DataError(path, "has a sound track without sound")
+    lead = np.zeros(max(math.floor((first - start) * sr + 0.5), 0), np.float32)
+    wave = np.concatenate([lead, *chunks]).astype(np.float32)[max(math.floor((start - first) * sr + 0.5), 0) :]
+    return torch.from_numpy(wave if end == math.inf else wave[: round((end - start) * sr)].copy())
+
+
+def _resampled(
+    path: str | Path, box: InputContainer, sr: int, start: float, end: float
+) -> tuple[list[np.ndarray], float]:
+    """Pieces of sound that cover `start` to `end`, and when they begin, s."""
+    resampler, zero = av.AudioResampler(format="fltp", rate=sr), _zero(box)
+    chunks: list[np.ndarray] = []
+    first = until = 0.0
+    for frame in box.decode(box.streams.audio[0]):
+        begins = until if frame.time is None else frame.time - zero
+        if frame.time is not None and begins + frame.samples / frame.sample_rate < start:
+            continue
+        if begins > end + 0.05:  # what the resampler holds back
+            break
         if not chunks:
-            raise DataError(path, "has a sound track without sound")
-        chunks += _mono(path, resampler, None)
-    lead = np.zeros(max(math.floor(late * sr + 0.5), 0), np.float32)
-    return torch.from_numpy(np.concatenate([lead, *chunks]).astype(np.float32))
+            first = begins
+        elif begins > until + GAP:
+            raise DataError(path, f"has a hole in its sound from {until:.2f} s to {begins:.2f} s")
+        until = begins + frame.samples / frame.sample_rate
+        chunks += _mono(path, resampler, frame)
+    return chunks + (_mono(path, resampler, None) if chunks else []), first
 
 
 def _mono(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[np.ndarray]:
@@ -196,18 +215,40 @@ def _mono(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame |
     return [part.to_ndarray().mean(axis=0) for part in parts]
 
 
-def _plain_wav(path: str | Path, sr: int) -> Tensor | None:
-    """Samples of a mono 16-bit WAV file at the rate wanted, thirty times as fast as by a decoder; else None."""
-    try:
-        with wave.open(str(present(path)), "rb") as file:
-            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, sr) or not file.getnframes():
-                return None
-            pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            promised = file.getnframes()
-    except (OSError, EOFError, wave.Error):
-        return None
-    if len(pcm) < promised < 2**30:  # a writer that could not go back leaves the largest number in the header
-        raise DataError(
-            path, f"is truncated: its header promises {promised / sr:.2f} s, it holds {len(pcm) / sr:.2f} s"
-        )
-    return torch.from_numpy(pcm.astype(np.float32) / 32768)
+def moment(
+    path: str | Path, at: float | None = None, *, seconds: float = 3.0, sr: int = 16000
+) -> tuple[UInt8[Tensor, "3 h w"], Float32[Tensor, " n"]]:
+    """The picture on screen at a time and the sound around it; only what is near is decoded.
+
+    Args:
+        path: any video PyAV reads.
+        at: s from the start of the film; None is its middle.
+        seconds: s of sound around `at`, less where the film begins or ends.
+        sr: Hz.
+
+    Returns:
+        RGB (3, H, W), and samples (n,), at most `seconds` long.
+
+    Raises:
+        DataError: as `frames_at` and `waveform`, or the sound ends more than 0.25 s too early.
+    """
+    with _open(path, "video", "audio") as box:
+        length = _length(box)
+        at = length / 2 if at is None else at
+        box.streams.video[0].codec_context.thread_count = 1
+        shown = _pictures(path, box, [at])[0]
+        start, end = max(at - seconds / 2, 0), max(min(at + seconds / 2, length), at)
+        wave = _sound(path, box, sr, start, end)
+    if len(wave) / sr < end - start - LATE:
+        heard = start + len(wave) / sr
+        raise DataError(path, f"is truncated: sound ends at {heard:.2f} s, {end:.2f} s are needed")
+    return shown, wave
+
+
+def _length(box: InputContainer) -> float:
+    """Length of a film, s; where the file does not say, its packets do."""
+    if box.duration is not None and box.duration > 0:
+        return float(box.duration / av.time_base)
+    ends = [float((p.pts + (p.duration or 0)) * p.time_base) for p in box.demux() if p.pts is not None]
+    box.seek(box.start_time or 0)
+    return max(ends, default=0.0) - _zero(box)

@@ -1,0 +1,68 @@
+"""The one exception for bad data, what lies where a file should be, and WAV files read without a decoder."""
+
+import io
+import stat
+import wave
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+
+class DataError(ValueError):
+    """Bad data. `file` is the file's name, `reason` says what is wrong with it.
+
+    >>> str(DataError("a.mp4", "has no sound track"))
+    '`a.mp4` has no sound track.'
+    """
+
+    def __init__(self, file: str | Path, reason: str) -> None:
+        super().__init__(f"`{file}` {reason}.")
+        self.file, self.reason = str(file), reason
+
+    def __reduce__(self) -> tuple[type["DataError"], tuple[str, str]]:
+        return DataError, (self.file, self.reason)
+
+
+def present(path: str | Path) -> Path:
+    """The path, if a file with content lies there; a `DataError` says what lies there instead."""
+    file = Path(path)
+    try:
+        found = file.stat()
+    except OSError as error:
+        if file.is_symlink():
+            raise DataError(path, "is a link that leads nowhere") from None
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise DataError(path, "is missing" if missing else f"cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(path, "is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is no regular file")
+    if found.st_size == 0:
+        raise DataError(path, "is empty (0 bytes)")
+    return file
+
+
+def plain_wav(path: str | Path, sr: int, content: bytes | None = None) -> Float32[Tensor, " n"] | None:
+    """Samples of a mono 16-bit WAV file at the rate wanted, thirty times as fast as by a decoder; else None.
+
+    Args:
+        path: the file; with `content`, the name used in errors.
+        sr: Hz.
+        content: the bytes of the file, where they do not lie in a file of their own.
+
+    Raises:
+        DataError: the file is missing, empty, or shorter than its header says.
+    """
+    try:
+        with wave.open(str(present(path)) if content is None else io.BytesIO(content), "rb") as file:
+            promised = file.getnframes()
+            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, sr) or not promised:
+                return None
+            pcm = np.frombuffer(file.readframes(promised), "<i2")
+    except (OSError, EOFError, wave.Error):
+        return None
+    if len(pcm) < promised < 2**30:  # a writer that could not go back leaves the largest number in the header
+        held = f"its header promises {promised / sr:.2f} s, it holds {len(pcm) / sr:.2f} s"
+        raise DataError(path, f"is truncated: {held}")
+    return torch.from_numpy(pcm.astype(np.float32) / 32768)
