@@ -234,10 +234,13 @@ TABLES = {
         "is separated by ';'; AVSBench-S4's table is separated by commas.",
     ),
     "tabs": (PLAIN.replace(",", "\t").encode(), "is separated by '\\t'; AVSBench-S4's table is separated by commas."),
-    "UTF-16": (PLAIN.encode("utf-16"), "is no UTF-8 text."),
+    "UTF-16": (PLAIN.encode("utf-16"), "is no table of comma-separated UTF-8 text."),
     "other columns": (b"id,label,set\n", "lacks the column `name`; it has id, label, set."),
     "nothing": (b"", "is empty (0 bytes)."),
-    "one field too long": (PLAIN.encode() + b"x" * 200_000, "cannot be read as CSV below line 2: field larger than"),
+    "one field too long": (
+        PLAIN.encode() + b"x" * 200_000,
+        "is no table of comma-separated UTF-8 text below line 2: field larger than",
+    ),
 }
 
 

@@ -206,7 +206,10 @@ def test_stopped_run_goes_on(tmp_path: Path, how: signal.Signals) -> None:
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (None, "s4_meta_data.csv` is missing; name the folder that holds it, or make Sounding Shapes there."),
+        (
+            None,
+            "s4_meta_data.csv` is missing; name the folder that holds it, or make Sounding Shapes there; the folder",
+        ),
         ("name,split\na,test\n", "s4_meta_data.csv` lacks the column `category`; it has name, split."),
         (HEAD, "s4_meta_data.csv` lists no clips."),
         (HEAD + "a,0,bell,test\n", "raw_videos` is missing; put the videos there as <split>/<category>/<name>.mp4."),

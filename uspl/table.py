@@ -35,7 +35,8 @@ def listed(root: Path) -> list[Line]:
     except DataError as error:
         if error.reason != "is missing":
             raise
-        raise DataError(table, "is missing; name the folder that holds it, or make Sounding Shapes there") from None
+        wanted = "is missing; name the folder that holds it, or make Sounding Shapes there"
+        raise DataError(table, f"{wanted}; the folder {_holds(root)}") from None
     except OSError as error:
         raise DataError(table, f"cannot be opened: {error.strerror}") from None
     lines = csv.DictReader(io.StringIO(text), restkey=MORE, restval="")
@@ -43,12 +44,20 @@ def listed(root: Path) -> list[Line]:
         _columns(table, list(lines.fieldnames or ()))
         return [_line(line, lines.line_num) for line in lines]
     except csv.Error as error:
-        raise DataError(table, f"cannot be read as CSV below line {lines.line_num}: {error}") from error
+        why = f"below line {lines.line_num}: {error}"
+        raise DataError(table, f"is no table of comma-separated UTF-8 text {why}") from error
+
+
+def _holds(root: Path) -> str:
+    if not root.is_dir():
+        return "does not exist"
+    names = sorted(path.name for path in root.iterdir())
+    return f"holds {', '.join(names[:4])}{' and more' * (len(names) > 4)}" if names else "is empty"
 
 
 def _columns(table: Path, has: list[str]) -> None:
     if any("\0" in column or not _utf8(column) for column in has):
-        raise DataError(table, "is no UTF-8 text")
+        raise DataError(table, "is no table of comma-separated UTF-8 text")
     other = next((mark for mark in (";", "\t", "|") if len(has) == 1 and mark in has[0]), None)
     if other is not None:
         raise DataError(table, f"is separated by {other!r}; AVSBench-S4's table is separated by commas")
@@ -70,7 +79,8 @@ def read_table(root: Path) -> list[dict[str, str]]:
     rows: dict[Line, dict[str, str]] = {}
     for line in listed(root):
         if line.refusal:
-            raise DataError(root / TABLE, line.refusal)
+            text = "" if all(map(_utf8, line)) else "is no table of comma-separated UTF-8 text: it "
+            raise DataError(root / TABLE, text + line.refusal)
         if line in rows:
             raise DataError(root / TABLE, f"lists `{line.split}/{line.category}/{line.name}` twice; remove one line")
         rows[line] = {column: getattr(line, column) for column in COLUMNS}
