@@ -133,7 +133,7 @@ def test_three_seconds_and_spectrograms() -> None:
     assert collate([data[0]]).sound.shape == (1, 3, 1, 96, 64)
     assert collate([data[0]], front_end="spectrogram").sound.shape == (1, 1, 257, 301)
     assert sound_input(torch.zeros(16000), front_end="spectrogram").shape == (1, 257, 101)
-    with pytest.raises(ValueError, match=r"`front_end` must be 'vggish' or 'spectrogram'; got 'mel'\."):
+    with pytest.raises(ValueError, match=r"`front_end` must be 'vggish', 'log_mel' or 'spectrogram'; got 'mel'\."):
         sound_input(torch.zeros(16000), front_end="mel")
 
 
@@ -222,13 +222,23 @@ def test_complete_folder_is_taken() -> None:
 
 
 def test_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"s4_meta_data\.csv` is missing; name the folder that holds it"):
+    says = r"s4_meta_data\.csv` is missing; name the folder that holds it, or make Sounding Shapes there; the folder "
+    with pytest.raises(DataError, match=says + r"is empty\."):
+        read(tmp_path)
+    with pytest.raises(DataError, match=says + r"does not exist\."):
+        read(tmp_path / "none")
+    for name in "edcba":
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=says + r"holds a, b, c, d and more\."):
         read(tmp_path)
 
 
 def test_wrong_columns(tmp_path: Path) -> None:
     (tmp_path / "s4_meta_data.csv").write_text("name,split\na,test\n")
     with pytest.raises(DataError, match=r"lacks the column `category`; it has name, split\."):
+        read(tmp_path)
+    (tmp_path / "s4_meta_data.csv").write_bytes(b"name,category,split\n\xff\xfe,a,test\n")
+    with pytest.raises(DataError, match=r"is no table of comma-separated UTF-8 text"):
         read(tmp_path)
 
 
@@ -255,6 +265,7 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     root = copy(tmp_path / "set")
     data = read(root)
     frame = root / "s4_data/visual_frames/test/star_bell/test_00000/test_00000_1.png"
+    whole = frame.read_bytes()
     frame.write_bytes(frame.read_bytes()[:200])
     with pytest.raises(DataError, match=r"test_00000_1\.png` cannot be read as a picture\."):
         data[0]
@@ -262,12 +273,15 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"test_00000_1\.png` is missing\.") as caught:
         data[0]
     assert caught.value.file == str(frame)
+    with pytest.raises(DataError, match=r"test_00000_1\.png` is missing; data_scripts/prepare_avsbench\.py makes it"):
+        read(root)
+    frame.write_bytes(whole)
     wav = root / "s4_data/audio_wav/test/star_bell/test_00000.wav"
     wav.unlink()
-    with pytest.raises(DataError, match=r"test_00000\.wav` is missing; run data_scripts/prepare_avsbench\.py\."):
+    with pytest.raises(DataError, match=r"test_00000\.wav` is missing; data_scripts/prepare_avsbench\.py makes it"):
         read(root)
     shutil.rmtree(root / "s4_data/visual_frames")
-    with pytest.raises(DataError, match=r"test_00000_1\.png` is missing; run data_scripts/prepare_avsbench\.py\."):
+    with pytest.raises(DataError, match=r"test_00000_1\.png` is missing; data_scripts/prepare_avsbench\.py makes it"):
         read(root)
 
 
