@@ -1,7 +1,8 @@
-"""What the data scripts share: whole-or-nothing files, and jobs over several processes that end with their parent."""
+"""What the data scripts share: whole-or-nothing files, a ledger, and jobs over processes that end with their parent."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -9,16 +10,62 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-Job = TypeVar("Job")
+Todo = TypeVar("Todo")
 Result = TypeVar("Result")
 
 
 class Refused(Exception):
     """A request that cannot be met; the message is one sentence for the user."""
+
+
+class Job(NamedTuple):
+    """One clip to cut: `at` is the s of the film, None its middle; `root` is where its files go."""
+
+    id: str
+    source: str
+    root: str
+    at: float | None
+
+
+class Row(NamedTuple):
+    """How a clip went: "ok"; "silent" or "odd" (prepared, but look at it); "bad" (not prepared); "gone" (no video)."""
+
+    id: str
+    status: str = "ok"
+    reason: str = ""
+
+    @property
+    def prepared(self) -> bool:
+        return self.status in ("ok", "silent", "odd")
+
+
+class Ledger:
+    """One line of JSON per clip as it is done; the last line about a clip counts, half a line does not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, Row] = {}
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+        for line in lines:
+            try:
+                row = Row(**json.loads(line))
+            except (ValueError, TypeError):
+                continue
+            self.rows[row.id] = row
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("a", encoding="utf-8")
+        if lines:
+            self.file.write("\n")  # what a killed run wrote last may be half a line
+
+    def add(self, row: Row) -> None:
+        if self.rows.get(row.id) != row:
+            self.rows[row.id] = row
+            self.file.write(json.dumps(row._asdict()) + "\n")
+            self.file.flush()
 
 
 def write(path: Path, content: bytes) -> None:
@@ -35,7 +82,7 @@ def sweep(root: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def each(job: Callable[[Job], Result], todo: Sequence[Job], *, workers: int, says: str) -> Iterator[Result]:
+def each(job: Callable[[Todo], Result], todo: Sequence[Todo], *, workers: int, says: str) -> Iterator[Result]:
     """Results of `job` over `todo` as they come, with a progress bar; in this process when `workers` is 1."""
     with tqdm(total=len(todo), desc=says, unit="clip", disable=not todo, mininterval=0.5) as bar:
         if workers > 1 and len(todo) > 1:

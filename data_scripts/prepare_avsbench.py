@@ -15,19 +15,17 @@ import io
 import json
 import os
 import sys
-import wave
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _cut import RATE, climbs, extension, pcm16, silent, stored
+from _cut import wav as _wav
 from _work import Refused, each, sweep, write
 from PIL import Image
 
 from uspl.media import DataError, frames_at, waveform
-
-RATE = 16000  # Hz
-SILENCE = 2  # PCM16 steps: a sound that never exceeds this is digital silence
 
 
 @dataclass(frozen=True)
@@ -76,45 +74,12 @@ def _source(root: Path, row: Row) -> Path:
     raise DataError(f"raw_videos/{row.split}/{row.category}/{row.name}.mp4", "is missing")
 
 
-SIGNATURES = (  # offset, bytes, extensions that tell the truth
-    (4, b"ftyp", (".mp4", ".m4v", ".mov", ".m4a", ".3gp")),
-    (0, b"\x1aE\xdf\xa3", (".mkv", ".webm")),
-    (0, b"RIFF", (".avi", ".wav")),
-    (0, b"OggS", (".ogg", ".ogv", ".oga")),
-    (0, b"FLV", (".flv",)),
-)
-
-
-def _extension(path: Path) -> str:
-    """What is odd about a file's extension, or an empty string. The content is what is read."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    for offset, sign, names in SIGNATURES:
-        if head[offset:].startswith(sign) and path.suffix.lower() not in names:
-            return f"has the extension `{path.suffix or 'none'}` but the content of {names[0]}; the content was read"
-    return ""
-
-
 def _png(frame: np.ndarray, size: int) -> bytes:
     image = Image.fromarray(frame)
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
-
-
-def _pcm(sound: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(sound * 32768), -32768, 32767).astype("<i2")
-
-
-def _wav(pcm: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(pcm.tobytes())
     return buffer.getvalue()
 
 
@@ -127,13 +92,12 @@ def _finished(frames: list[Path], wav: Path, swap: Path, spoken: Path, source: P
     with Image.open(frames[0]) as image:
         if image.size != (size, size):
             return None
-    with wave.open(str(wav)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    return stored(wav)
 
 
 def prepare(root: Path, size: int, seconds: int, row: Row) -> Row:
     """Cut one clip and say how it went. The sound is written last: a clip with sound is complete."""
-    if any(part in ("", ".", "..") or Path(part).name != part for part in (row.name, row.split, row.category)):
+    if climbs(row.name, row.split, row.category):
         return _told(row, "bad", "is refused: a name, category or split of the table climbs out of the folder")
     place, data = Path(row.split) / row.category, root / "s4_data"
     frames = [data / "visual_frames" / place / row.name / f"{row.name}_{k}.png" for k in range(1, seconds + 1)]
@@ -142,14 +106,14 @@ def prepare(root: Path, size: int, seconds: int, row: Row) -> Row:
     try:
         source = _source(root, row)
         pcm = _finished(frames, wav, swap, spoken, source, size)
-        odd = _extension(source)
+        odd = extension(source)
         if pcm is None:
             pcm, trouble = _cut(source, frames, wav, swap, spoken, size)
             odd = odd or trouble
     except DataError as error:
         wav.unlink(missing_ok=True)
         return _told(row, "bad", error.reason)
-    if not len(pcm) or int(np.abs(pcm.astype(np.int32)).max()) <= SILENCE:
+    if silent(pcm):
         meant = ", as a negative clip may be" if row.split == "negative" else ""
         return _told(row, "silent", f"holds digital silence{meant}")
     return _told(row, "odd", odd) if odd else row
@@ -163,7 +127,7 @@ def _cut(source: Path, frames: list[Path], wav: Path, swap: Path, spoken: Path, 
     """Write a clip's files. Returns its sound (PCM16) and what is wrong with its swap sound, if anything."""
     seconds = len(frames)
     pictures = frames_at(source, [k + 15 / 16 for k in range(seconds)])
-    pcm = _pcm(waveform(source, RATE).numpy())
+    pcm = pcm16(waveform(source, RATE).numpy())
     if len(pcm) < (seconds - 0.5) * RATE:
         raise DataError(source, f"is truncated: sound ends at {len(pcm) / RATE:.2f} s, {seconds} s are needed")
     for path, picture in zip(frames, pictures, strict=True):
@@ -171,7 +135,7 @@ def _cut(source: Path, frames: list[Path], wav: Path, swap: Path, spoken: Path, 
     trouble = ""
     if spoken.is_file():
         try:
-            write(swap, _wav(_pcm(waveform(spoken, RATE).numpy())))
+            write(swap, _wav(pcm16(waveform(spoken, RATE).numpy())))
         except DataError as error:
             trouble = f"has a swap sound that {error.reason}"
     write(wav, _wav(pcm))

@@ -187,7 +187,7 @@ def _resampled(box: InputContainer, sr: int, start: float, end: float) -> tuple[
 
 def moment(
     path: str | Path, at: float | None = None, *, seconds: float = 3.0, sr: int = 16000
-) -> tuple[UInt8[Tensor, "3 h w"], Float32[Tensor, " n"], float]:
+) -> tuple[UInt8[Tensor, "3 h w"], Float32[Tensor, " n"]]:
     """The picture on screen at a time and the sound around it; only what is near is decoded.
 
     Args:
@@ -197,7 +197,7 @@ def moment(
         sr: Hz.
 
     Returns:
-        RGB (3, H, W); samples (n,), at most `seconds` long; the s of sound that should be there.
+        RGB (3, H, W), and samples (n,), at most `seconds` long.
 
     Raises:
         DataError: as `frames_at` and `waveform`, or the sound ends more than 0.25 s too early.
@@ -212,7 +212,7 @@ def moment(
     if len(wave) / sr < end - start - LATE:
         heard = start + len(wave) / sr
         raise DataError(path, f"is truncated: sound ends at {heard:.2f} s, {end:.2f} s are needed")
-    return shown, wave, end - start
+    return shown, wave
 
 
 def _length(box: InputContainer) -> float:
