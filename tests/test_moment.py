@@ -82,6 +82,7 @@ def test_ends_of_the_film(tmp_path: Path) -> None:
     assert len(moment(path, 5.0, seconds=1.0, sr=8000)[1]) == 8000
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_length_is_found_where_no_file_says_it(tmp_path: Path) -> None:
     """As in a stream that was not closed."""
     path = rising(tmp_path / "a.ts", seconds=6)

@@ -124,6 +124,11 @@ class Config:
         if not self.seg_low <= self.seg_high:
             raise ValueError(f"`seg_low` must not exceed `seg_high`; got {self.seg_low} and {self.seg_high}.")
 
+    @property
+    def sound(self) -> Literal["wav", "log_mel"]:
+        """Where AVSBench's reader takes the sound from."""
+        return "log_mel" if self.front_end == "log_mel" else "wav"
+
     @classmethod
     def paper(cls, **changes: Any) -> Config:
         """The paper's experiment on AVSBench-S4: ResNet50, VGGish, section 4.1."""
