@@ -25,7 +25,7 @@ def cluster(
             n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None, memory_limit=0
         )
     try:
-        with distributed.Client(local or address, timeout=20) as client:
+        with distributed.Client(local or address, timeout=10) as client:
             if local is None:
                 client.upload_file(str(HERE / "_worker.py"))
             client.register_plugin(_worker.Decoders(command, limit))

@@ -42,9 +42,10 @@ class Films:
             names = sorted(e.name for e in entries if not e.name.startswith(".") and not e.is_dir())
         self.source = source
         self.names = [n for n in names if only is None or Path(n).stem in only]
+        self.absent = sorted((only or set()) - {Path(n).stem for n in self.names})
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.names) + len(self.absent)
 
     def work(self, home: Path, known: Known, *, dots: bool) -> Iterator[Job | Row]:
         """A job for each clip, or its row where there is nothing to do."""
@@ -60,6 +61,7 @@ class Films:
             else:
                 yield known(id, film) or Job(id, str(film), str(home), None)
             seen.setdefault(id, name)
+        yield from (Row(id, "bad", "is listed, and has no video in the folder") for id in self.absent)
 
     def done(self, row: Row) -> None:
         """Nothing to clear up."""
@@ -70,22 +72,26 @@ class Table:
 
     def __init__(self, source: Path, only: set[str] | None, videos: Path, manners: Manners, *, keep: bool) -> None:
         self.clips = [c for c in _download.table(source) if only is None or c.id in only or c.wrong]
+        self.absent = sorted((only or set()) - {c.id for c in self.clips})
         self.videos, self.manners, self.keep = videos, manners, keep
         self.here: dict[str, Path] = {}  # videos of the clips under way
         self.failed = 0  # downloads in a row
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.clips) + len(self.absent)
 
     def work(self, home: Path, known: Known, *, dots: bool) -> Iterator[Job | Row]:
         """As for films."""
         seen: set[str] = set()
         for clip in self.clips:
-            if clip.wrong or clip.id in seen:
-                yield Row(clip.id, "bad", clip.wrong or "stands twice in the table")
+            if clip.wrong:
+                yield Row(clip.id, "bad", clip.wrong)
+            elif clip.id in seen:
+                yield Row(f"{clip.id} again", "bad", "stands twice in the table")
             else:
                 seen.add(clip.id)
                 yield known(clip.id, None) or self._fetched(clip, home)
+        yield from (Row(id, "bad", "is listed, and not in the table") for id in self.absent)
 
     def _fetched(self, clip: _download.Clip, home: Path) -> Job | Row:
         try:
@@ -135,7 +141,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if args.source.is_dir()
         else Table(args.source, only, videos, Manners(args.sleep, args.rate), keep=args.keep_videos)
     )
-    if not len(clips):
+    if len(clips) == len(clips.absent):
         raise Refused(f"`{args.source}` holds no clip{'' if only is None else f' that `{args.only}` lists'}.")
     args.out.mkdir(parents=True, exist_ok=True)
     sweep(args.out)
@@ -210,7 +216,8 @@ def main(argv: list[str] | None = None) -> int:
     prepared = sum(report.get(status, 0) for status in ("ok", "silent", "odd"))
     print(f"{args.out}: {prepared} of {report['listed']} clips prepared.")
     for row in trouble[:SHOWN]:
-        print(f"  {row['id']}: {row['status']}: {row['reason']}")
+        says = f"  {row['id']}: {row['status']}: {row['reason']}"
+        print(says.encode(errors="backslashreplace").decode())
     if len(trouble) > SHOWN:
         print(f"  and {len(trouble) - SHOWN} more, in `{args.out / 'report.json'}`.")
     return 1 if trouble and args.strict else 0

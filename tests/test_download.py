@@ -86,7 +86,7 @@ def test_fields_that_climb_out(site: list[str], tmp_path: Path) -> None:
     found = prepare(home / "vggsound.csv", home / "out")
     assert len(found) == 9
     assert all(reason.startswith("is refused: ") for id, (_, reason) in found.items() if id.startswith("line "))
-    assert found[f"{A}_000000"] == ("bad", "stands twice in the table")
+    assert found[f"{A}_000000 again"] == ("bad", "stands twice in the table")
     made = set(tmp_path.rglob("*")) - before
     assert all(home / "out" in (p, *p.parents) for p in made)
     assert site == [A]

@@ -90,7 +90,8 @@ def test_shards_grow(films: Path, tmp_path: Path) -> None:
 
 def test_only_a_list(films: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("film1\nfilm9\n")
-    prepare(films, tmp_path / "out", "--only", str(tmp_path / "list.txt"))
+    found = prepare(films, tmp_path / "out", "--only", str(tmp_path / "list.txt"))
+    assert found == {"film9": ("bad", "is listed, and has no video in the folder")}
     assert sorted(written(tmp_path / "out")) == ["audio/film1.wav", "frames/film1.jpg"]
 
 
