@@ -51,9 +51,11 @@ def rising(path: Path, seconds: float = 10) -> Path:
     return path
 
 
-def alike(a: torch.Tensor, b: torch.Tensor) -> float:
-    n = min(len(a), len(b))
-    return float(torch.corrcoef(torch.stack([a[:n], b[:n]]))[0, 1])
+def alike(a: torch.Tensor, b: torch.Tensor, within: int) -> float:
+    """Correlation at the best shift of up to `within` samples."""
+    n = min(len(a), len(b)) - 2 * within
+    middle = a[within : within + n]
+    return max(float(torch.corrcoef(torch.stack([middle, b[s : s + n]]))[0, 1]) for s in range(2 * within + 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,8 +66,10 @@ def test_the_middle_of_every_kind_of_film(kind: str, tmp_path: Path) -> None:
         assert torch.equal(picture, frames_at(path, [0.0, at])[1])  # from the start, nothing skipped
         assert abs(picture.float().mean().item() - (20 + 5 * int(25 * at + 1e-6) % 200)) < 7.5  # a picture at most
         assert len(wave) == 48000
-        assert alike(wave, waveform(path)[round((at - 1.5) * 16000) :]) > 0.99
-        assert alike(wave, torch.from_numpy(whistle(10, 16000))[round((at - 1.5) * 16000) :]) > 0.97
+        start = round((at - 1.5) * 16000)
+        # Matroska rounds its times to 1 ms, MPEG-TS begins with the 21 ms before the first sound.
+        assert alike(wave, waveform(path)[start:], 16) > 0.99
+        assert alike(wave, torch.from_numpy(whistle(10, 16000))[start:], 400) > 0.97
     middle, sound = moment(path)
     assert abs(middle.float().mean().item() - (20 + 5 * 125 % 200)) < 12.5
     assert abs(len(sound) - 48000) <= 1
@@ -76,9 +80,9 @@ def test_ends_of_the_film(tmp_path: Path) -> None:
     whole = waveform(path)
     first, last = moment(path, 0.5)[1], moment(path, 9.5)[1]
     assert len(first) == 32000
-    assert alike(first, whole) > 0.99
+    assert alike(first, whole, 2) > 0.99
     assert abs(len(last) - 32000) < 800
-    assert alike(last, whole[-len(last) :]) > 0.97
+    assert alike(last, whole[128_000:], 2) > 0.97
     assert len(moment(path, 5.0, seconds=1.0, sr=8000)[1]) == 8000
 
 

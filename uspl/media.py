@@ -151,10 +151,11 @@ def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None)
 def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf) -> Tensor:
     """One channel from `start` to `end`, s; shorter where the sound ends before, silent where it begins after."""
     stream, zero = box.streams.audio[0], _zero(box)
-    if start > NEAR:  # decoders need some sound before what they give truly
-        box.seek(int((start - NEAR / 2 + zero) / (stream.time_base or 1)), stream=stream)
+    before = max(start - NEAR / 2, 0)  # decoders need some sound before what they give truly
+    if end < math.inf:
+        box.seek(int((before + zero) / (stream.time_base or 1)), stream=stream)
     chunks, first = _resampled(box, sr, start, end)
-    if start > NEAR and first > start:
+    if before > 0 and first > start:
         box.seek(box.start_time or 0)
         chunks, first = _resampled(box, sr, start, end)
     if not chunks:
