@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-import wave
 from pathlib import Path
 
 import numpy as np
+from _cut import RATE, pcm16, wav
 from _work import write
 from PIL import Image
 
 from uspl.likeness import still, thumbnail
 from uspl.media import DataError, frames_at, present, waveform
 
-RATE = 16000  # Hz
 LATE = 0.25  # s: a sound that begins later is worth a look
 LONG = 0.5  # s: a sound that is so much longer than wanted is cut; a shorter rest comes from the codec
-
-SIGNATURES = (  # offset, bytes, extensions that tell the truth
-    (4, b"ftyp", (".mp4", ".m4v", ".mov", ".m4a", ".3gp")),
-    (0, b"\x1aE\xdf\xa3", (".mkv", ".webm")),
-    (0, b"RIFF", (".avi", ".wav")),
-    (0, b"OggS", (".ogg", ".ogv", ".oga")),
-    (0, b"FLV", (".flv",)),
-)
 
 
 def films(root: Path) -> list[Path]:
@@ -45,19 +36,6 @@ def find(root: Path, split: str, category: str, name: str) -> Path:
     raise DataError(f"raw_videos/{split}/{category}/{name}.mp4", "is missing")
 
 
-def extension(path: Path) -> str:
-    """What is odd about a file's extension, or an empty string. The content is what is read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise DataError(path, f"cannot be opened: {error.strerror}") from error
-    for offset, sign, names in SIGNATURES:
-        if head[offset:].startswith(sign) and path.suffix.lower() not in names:
-            return f"has the extension `{path.suffix or 'none'}` but the content of {names[0]}; the content was read"
-    return ""
-
-
 def png(frame: np.ndarray, size: int) -> bytes:
     """A picture (H, W, 3) as a PNG file of `size` x `size` pixels."""
     image = Image.fromarray(frame)
@@ -65,22 +43,6 @@ def png(frame: np.ndarray, size: int) -> bytes:
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
-
-
-def pcm16(sound: np.ndarray) -> np.ndarray:
-    """Values about [-1, 1] as 16-bit integers."""
-    return np.clip(np.rint(sound * 32768), -32768, 32767).astype("<i2")
-
-
-def wav(pcm: np.ndarray) -> bytes:
-    """16-bit integers as a WAV file: one channel, 16 kHz."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(pcm.tobytes())
     return buffer.getvalue()
 
 

@@ -1,7 +1,8 @@
-"""What the data scripts share: whole-or-nothing files, and jobs over several processes that end with their parent."""
+"""What the data scripts share: whole-or-nothing files, a ledger, and jobs over processes that end with their parent."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -10,16 +11,62 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-Job = TypeVar("Job")
+Todo = TypeVar("Todo")
 Result = TypeVar("Result")
 
 
 class Refused(Exception):
     """A request that cannot be met; the message is one sentence for the user."""
+
+
+class Job(NamedTuple):
+    """One clip to cut: `at` is the s of the film, None its middle; `root` is where its files go."""
+
+    id: str
+    source: str
+    root: str
+    at: float | None
+
+
+class Row(NamedTuple):
+    """How a clip went: "ok"; "silent" or "odd" (prepared, but look at it); "bad" (not prepared); "gone" (no video)."""
+
+    id: str
+    status: str = "ok"
+    reason: str = ""
+
+    @property
+    def prepared(self) -> bool:
+        return self.status in ("ok", "silent", "odd")
+
+
+class Ledger:
+    """One line of JSON per clip as it is done; the last line about a clip counts, half a line does not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, Row] = {}
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+        for line in lines:
+            try:
+                row = Row(**json.loads(line))
+            except (ValueError, TypeError):
+                continue
+            self.rows[row.id] = row
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("a", encoding="utf-8")
+        if lines:
+            self.file.write("\n")  # what a killed run wrote last may be half a line
+
+    def add(self, row: Row) -> None:
+        if self.rows.get(row.id) != row:
+            self.rows[row.id] = row
+            self.file.write(json.dumps(row._asdict()) + "\n")
+            self.file.flush()
 
 
 def write(path: Path, content: bytes) -> None:
@@ -37,13 +84,13 @@ def sweep(root: Path) -> None:
 
 
 def each(
-    job: Callable[[Job], Result],
-    todo: Sequence[Job],
+    job: Callable[[Todo], Result],
+    todo: Sequence[Todo],
     *,
     workers: int,
     says: str,
     limit: float | None = None,
-    lost: Callable[[Job, str], Result] | None = None,
+    lost: Callable[[Todo, str], Result] | None = None,
 ) -> Iterator[Result]:
     """Results of `job` over `todo` as they come, with a progress bar.
 
@@ -57,17 +104,17 @@ def each(
             yield result
 
 
-class _Worker(Generic[Job, Result]):
+class _Worker(Generic[Todo, Result]):
     """A process that does one job after the other."""
 
-    def __init__(self, job: Callable[[Job], Result]) -> None:
+    def __init__(self, job: Callable[[Todo], Result]) -> None:
         self.pipe, there = multiprocessing.Pipe()
         self.process = multiprocessing.Process(target=_serve, args=(job, there), daemon=True)
         self.process.start()
         there.close()
         self.pipe.recv()  # its modules are loaded: only now the clock of a job may run
 
-    def begin(self, one: Job, limit: float | None) -> None:
+    def begin(self, one: Todo, limit: float | None) -> None:
         self.one, self.until = one, None if limit is None else time.monotonic() + limit
         self.pipe.send(one)
 
@@ -78,18 +125,18 @@ class _Worker(Generic[Job, Result]):
 
 
 def _apart(
-    job: Callable[[Job], Result],
-    todo: Sequence[Job],
+    job: Callable[[Todo], Result],
+    todo: Sequence[Todo],
     workers: int,
     limit: float | None,
-    lost: Callable[[Job, str], Result] | None,
+    lost: Callable[[Todo, str], Result] | None,
 ) -> Iterator[Result]:
     left, idle = list(reversed(todo)), []
-    busy: dict[Any, _Worker[Job, Result]] = {}
+    busy: dict[Any, _Worker[Todo, Result]] = {}
     try:
         while left or busy:
             while left and len(busy) < max(workers, 1):
-                worker: _Worker[Job, Result] = idle.pop() if idle else _Worker(job)
+                worker: _Worker[Todo, Result] = idle.pop() if idle else _Worker(job)
                 busy[worker.pipe] = worker
                 worker.begin(left.pop(), limit)
             soon = None if limit is None else max(0.0, min(w.until or 0.0 for w in busy.values()) - time.monotonic())
@@ -114,7 +161,7 @@ def _apart(
             worker.end()
 
 
-def _give_up(one: Job, why: str, lost: Callable[[Job, str], Result] | None) -> Result:
+def _give_up(one: Todo, why: str, lost: Callable[[Todo, str], Result] | None) -> Result:
     if lost is None:
         raise Refused(f"The process that worked on {one} ended without a word; is there enough memory?")
     return lost(one, why)

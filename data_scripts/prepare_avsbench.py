@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _film import RATE, cut, extension, films, find, odd, pcm16, picture, wav
+from _cut import RATE, extension, pcm16, silent, wav
+from _film import cut, films, find, odd, picture
 from _work import Refused, each, sweep, write
 from PIL import Image
 
 from uspl.media import DataError, waveform
 from uspl.table import TABLE, listed
 
-SILENCE = 2  # PCM16 steps: a sound that never exceeds this is digital silence
 LIMIT = 10.0  # s: a clip that takes longer is given up
 
 
@@ -140,7 +140,7 @@ def _swap(files: Files) -> str:
 
 
 def _judged(row: Row, frames: list[Image.Image], pcm: np.ndarray, notes: list[str]) -> Row:
-    if not len(pcm) or int(np.abs(pcm.astype(np.int32)).max()) <= SILENCE:
+    if silent(pcm):
         meant = ", as a negative clip may be" if row.split == "negative" else ""
         return replace(row, status="silent", reason=f"holds digital silence{meant}")
     notes = [note for note in (*notes, *odd(frames, pcm)) if note]

@@ -21,8 +21,9 @@ import _work as work  # noqa: E402
 import check  # noqa: E402
 import make_sounding_shapes  # noqa: E402
 import prepare_avsbench  # noqa: E402
+import prepare_vggsound  # noqa: E402
 
-__all__ = ["cast", "check", "make_sounding_shapes", "prepare_avsbench", "render", "scene", "work"]
+__all__ = ["cast", "check", "make_sounding_shapes", "prepare_avsbench", "prepare_vggsound", "render", "scene", "work"]
 
 COUNTS = {"train": 10, "val": 2, "test": 4, "negative": 2}
 GIVEN = [str(x) for split, n in COUNTS.items() for x in (f"--{split}", n)]

@@ -11,7 +11,6 @@ import torch
 from data_sample import COUNTS, copy, sample
 from PIL import Image
 
-from uspl import metrics
 from uspl.batch import flipped
 from uspl.data import VGGSS, AVSBench, Clip, DataError, collate, sound_input, sounding_shapes
 from uspl.media import waveform
@@ -133,7 +132,7 @@ def test_three_seconds_and_spectrograms() -> None:
     assert collate([data[0]]).sound.shape == (1, 3, 1, 96, 64)
     assert collate([data[0]], front_end="spectrogram").sound.shape == (1, 1, 257, 301)
     assert sound_input(torch.zeros(16000), front_end="spectrogram").shape == (1, 257, 101)
-    with pytest.raises(ValueError, match=r"`front_end` must be 'vggish' or 'spectrogram'; got 'mel'\."):
+    with pytest.raises(ValueError, match=r"`front_end` must be 'vggish', 'log_mel' or 'spectrogram'; got 'mel'\."):
         sound_input(torch.zeros(16000), front_end="mel")
 
 
@@ -155,42 +154,6 @@ def test_flips_take_the_maps_along() -> None:
             before = getattr(plain, name)[i]
             assert torch.equal(getattr(mirrored, name)[i], before.flip(-1) if t else before)
     assert torch.equal(plain.sound, mirrored.sound)
-
-
-# VGG-SS
-
-
-def test_box_file_of_sounding_shapes() -> None:
-    data = VGGSS(sample(), sample() / "vggss.json", size=112, seconds=1.0)
-    pairs = read(sample())
-    assert data.ids == pairs.ids
-    for i in (0, 4, 11):
-        boxed, exact = data[i], pairs[i]
-        assert torch.equal(boxed.frame, exact.frame)
-        assert torch.equal(boxed.wave, exact.wave)
-        assert boxed.mask is not None
-        assert exact.mask is not None
-        assert boxed.mask[exact.mask].all()
-    assert VGGSS(sample(), sample() / "vggss.json")[0].wave.shape == (48000,)
-
-
-def test_peers_layout(tmp_path: Path) -> None:
-    for folder in ("frames", "audio"):
-        (tmp_path / folder).mkdir()
-    Image.new("RGB", (320, 240), (200, 0, 0)).save(tmp_path / "frames/a_000030.jpg")
-    shutil.copy(sample() / "s4_data/audio_wav/test/star_bell/test_00000.wav", tmp_path / "audio/a_000030.wav")
-    boxes = [
-        {"file": "a_000030", "class": "bell", "bbox": [[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]]},
-        {"file": "b_000001", "class": "bell", "bbox": [[0.0, 0.0, 1.0, 1.0]]},
-    ]
-    (tmp_path / "vggss.json").write_text(json.dumps(boxes))
-    data = VGGSS(tmp_path, tmp_path / "vggss.json")
-    assert data.ids == ["a_000030"]
-    assert data.missing == ["b_000001"]
-    assert data[0].frame.shape == (3, 224, 224)
-    assert data[0].mask is not None
-    assert torch.equal(data[0].mask.float(), metrics.boxes_to_map(boxes[0]["bbox"]))  # type: ignore[arg-type]
-    assert len(data[0].wave) == 48000
 
 
 # Made on demand
@@ -222,13 +185,23 @@ def test_complete_folder_is_taken() -> None:
 
 
 def test_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"s4_meta_data\.csv` is missing; name the folder that holds it"):
+    says = r"s4_meta_data\.csv` is missing; name the folder that holds it, or make Sounding Shapes there; the folder "
+    with pytest.raises(DataError, match=says + r"is empty\."):
+        read(tmp_path)
+    with pytest.raises(DataError, match=says + r"does not exist\."):
+        read(tmp_path / "none")
+    for name in "edcba":
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=says + r"holds a, b, c, d and more\."):
         read(tmp_path)
 
 
 def test_wrong_columns(tmp_path: Path) -> None:
     (tmp_path / "s4_meta_data.csv").write_text("name,split\na,test\n")
     with pytest.raises(DataError, match=r"lacks the column `category`; it has name, split\."):
+        read(tmp_path)
+    (tmp_path / "s4_meta_data.csv").write_bytes(b"name,category,split\n\xff\xfe,a,test\n")
+    with pytest.raises(DataError, match=r"is no table of comma-separated UTF-8 text"):
         read(tmp_path)
 
 
@@ -255,6 +228,7 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     root = copy(tmp_path / "set")
     data = read(root)
     frame = root / "s4_data/visual_frames/test/star_bell/test_00000/test_00000_1.png"
+    whole = frame.read_bytes()
     frame.write_bytes(frame.read_bytes()[:200])
     with pytest.raises(DataError, match=r"test_00000_1\.png` cannot be read as a picture\."):
         data[0]
@@ -262,25 +236,16 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"test_00000_1\.png` is missing\.") as caught:
         data[0]
     assert caught.value.file == str(frame)
+    with pytest.raises(DataError, match=r"test_00000_1\.png` is missing; data_scripts/prepare_avsbench\.py makes it"):
+        read(root)
+    frame.write_bytes(whole)
     wav = root / "s4_data/audio_wav/test/star_bell/test_00000.wav"
     wav.unlink()
-    with pytest.raises(DataError, match=r"test_00000\.wav` is missing; run data_scripts/prepare_avsbench\.py\."):
+    with pytest.raises(DataError, match=r"test_00000\.wav` is missing; data_scripts/prepare_avsbench\.py makes it"):
         read(root)
     shutil.rmtree(root / "s4_data/visual_frames")
-    with pytest.raises(DataError, match=r"test_00000_1\.png` is missing; run data_scripts/prepare_avsbench\.py\."):
+    with pytest.raises(DataError, match=r"test_00000_1\.png` is missing; data_scripts/prepare_avsbench\.py makes it"):
         read(root)
-
-
-def test_box_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.json` is missing\."):
-        VGGSS(tmp_path, tmp_path / "none.json")
-    for text in ("{", '[{"file": "a"}]', "[1]"):
-        (tmp_path / "boxes.json").write_text(text)
-        with pytest.raises(DataError, match=r"is no JSON list of"):
-            VGGSS(tmp_path, tmp_path / "boxes.json")
-    (tmp_path / "boxes.json").write_text(json.dumps([{"file": "a", "class": "b", "bbox": []}]))
-    with pytest.raises(DataError, match="names no pair whose frame and sound are in"):
-        VGGSS(tmp_path, tmp_path / "boxes.json")
 
 
 def test_clip_is_frozen() -> None:

@@ -26,8 +26,9 @@ def runtime() -> dict[str, Requirement]:
 
 
 def everything() -> dict[str, Requirement]:
+    """Without `uspl[data]`: an extra that another one includes."""
     extras = [Requirement(line) for lines in project()["optional-dependencies"].values() for line in lines]
-    return runtime() | {r.name: r for r in extras}
+    return runtime() | {r.name: r for r in extras if r.name != project()["name"]}
 
 
 def pins() -> dict[str, str]:

@@ -167,6 +167,20 @@ def _sinc_kernel(up: int, down: int) -> tuple[Float[Tensor, "up taps"], int]:
     return (cutoff * torch.sinc(cutoff * distance) * window).float(), half
 
 
+def around(wave: Float[Tensor, " n"], middle: float, seconds: float) -> Float[Tensor, " m"]:
+    """`seconds` of a 16 kHz wave around `middle` (s), moved inside where it would leave; zeros follow a short one.
+
+    >>> around(torch.arange(32_000.0), 0.5, 1.0)[[0, -1]].tolist()
+    [0.0, 15999.0]
+    >>> around(torch.ones(8_000), 0.5, 1.0).sum().item()
+    8000.0
+    """
+    n = round(seconds * RATE)
+    start = max(min(round(middle * RATE - n / 2), len(wave) - n), 0)
+    part = wave[start : start + n]
+    return torch.nn.functional.pad(part, (0, n - len(part)))
+
+
 def _central(x: Float[Tensor, " n"], length: int) -> Float[Tensor, " m"]:
     """The central `length` samples of x, x being repeated first when it is too short."""
     if len(x) < length:

@@ -45,17 +45,23 @@ class Batch(NamedTuple):
 
 def sound_input(wave: Float32[Tensor, " n"], *, front_end: str = "vggish") -> Tensor:
     """What the sound encoder takes: (N, 1, 96, 64) log-mel patches, or with "spectrogram" (1, 257, T)."""
-    if front_end == "vggish":
+    if front_end in ("vggish", "log_mel"):
         patches: Tensor = audio.vggish_patches(wave, RATE)
         return patches
     if front_end == "spectrogram":
         spectrogram: Tensor = audio.log_spectrogram(wave, RATE, seconds=len(wave) / RATE)
         return spectrogram.unsqueeze(0)
-    raise ValueError(f"`front_end` must be 'vggish' or 'spectrogram'; got {front_end!r}.")
+    raise ValueError(f"`front_end` must be 'vggish', 'log_mel' or 'spectrogram'; got {front_end!r}.")
 
 
 def collate(clips: Sequence[Clip], *, front_end: str = "vggish") -> Batch:
-    """Clips of one size as a batch."""
+    """Clips of one size as a batch.
+
+    Args:
+        clips: read with `sound="log_mel"` where the front end is "log_mel".
+        front_end: "vggish" computes log-mel patches from the wave, "log_mel" takes AVSBench's own, "spectrogram"
+            computes a spectrogram.
+    """
     image = torch.stack([c.frame for c in clips]).float() / 255
     image = (image - image.new_tensor(MEAN)[:, None, None]) / image.new_tensor(STD)[:, None, None]
     side = image.shape[-2:]
@@ -80,6 +86,10 @@ def flipped(batch: Batch, generator: torch.Generator) -> Batch:
 
 def _remembered(clip: Clip, which: str, front_end: str) -> Tensor:
     key = f"{which}/{front_end}"
+    if key == "wave/log_mel" and key not in clip.inputs:
+        raise ValueError(
+            f"`front_end` must be 'vggish' for clips read with `sound` = 'wav'; got 'log_mel' for {clip.id}."
+        )
     if key not in clip.inputs:
         clip.inputs[key] = sound_input(getattr(clip, which), front_end=front_end)
     return clip.inputs[key]

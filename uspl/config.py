@@ -43,7 +43,7 @@ class Config:
     visual_weights: str = "imagenet"  # "imagenet", "none", or the path of a torchvision resnet50 file
     audio: Literal["vggish", "tiny"] = "vggish"  # sound encoder
     audio_weights: str = "audioset"  # "audioset", "none", or the path of vggish-10086976.pth
-    front_end: Literal["vggish", "spectrogram"] = "vggish"  # Reading 11: 96 x 64 log-mel, or 257 x T
+    front_end: Literal["vggish", "log_mel", "spectrogram"] = "vggish"  # Reading 11: 96 x 64, AVSBench's own, or 257 x T
     finetune_audio: bool = False  # Reading 12: VGGish is frozen and in eval mode
     dim: int = 256  # Reading 20: channels of the shared space
     projector: Literal["conv", "mlp"] = "conv"  # Reading 20: 1x1 convolution on F_v, or two of them
@@ -71,7 +71,6 @@ class Config:
     balanced: bool = True  # Reading 6: half the mean over positives, half over negatives
     aff_block: Literal["two_step", "concat"] = "two_step"  # Reading 21: PMV-aff
     aff_dim: int = 256  # channels of F_aff
-    aff_scale: float = 1.0  # factor on the features before Eq. 3, hence on the distance
     aff_offsets: int = 0  # offsets drawn per step for Eq. 6; 0 takes all
 
     # Random walk, Eqs. 7-8
@@ -124,6 +123,11 @@ class Config:
             raise ValueError(f"`beta_l` must be below `beta_h`; got {self.beta_l} and {self.beta_h}.")
         if not self.seg_low <= self.seg_high:
             raise ValueError(f"`seg_low` must not exceed `seg_high`; got {self.seg_low} and {self.seg_high}.")
+
+    @property
+    def sound(self) -> Literal["wav", "log_mel"]:
+        """Where AVSBench's reader takes the sound from."""
+        return "log_mel" if self.front_end == "log_mel" else "wav"
 
     @classmethod
     def paper(cls, **changes: Any) -> Config:
@@ -192,7 +196,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(
         ("t", "refine_iterations", "aff_offsets", "warmup_epochs", "epochs", "ramp_steps", "seed"), _NOT_NEGATIVE_INT
     ),
-    **dict.fromkeys(("tau", "seconds", "lr", "head_lr", "aff_scale"), _POSITIVE),
+    **dict.fromkeys(("tau", "seconds", "lr", "head_lr"), _POSITIVE),
     **dict.fromkeys(("beta", "lambda1", "lambda2", "lambda3"), _NOT_NEGATIVE),
     **dict.fromkeys(("beta_l", "beta_h", "seg_low", "seg_high", "delta_ramp"), _UNIT),
     "delta": ("in [0, 1)", lambda v: 0 <= v < 1),
@@ -219,19 +223,18 @@ _TINY: dict[str, Any] = {
     "beta_l": 0.2,
     "beta_h": 0.4,
     "aff_dim": 16,
-    "aff_scale": 0.5,
     "aff_offsets": 18,
     "beta": 5.0,
     "t": 16,
-    "decoder_dim": 32,
+    "decoder_dim": 24,
     "seg_target": "three_way",
     "seg_high": 0.5,
     "seg_low": 0.3,
     "lambda1": 1.0,
     "warmup_epochs": 16,
-    "epochs": 4,
+    "epochs": 5,
     "lr": 2e-3,
-    "head_lr": 1.0,
+    "head_lr": 2.0,
     "schedule": "cosine",
     "ramp_steps": 20,
 }

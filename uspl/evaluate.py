@@ -135,12 +135,19 @@ def listening(
                 hits[name] += hit[there.any(1)].tolist()
         result[sound] = {name: sum(h) / max(len(h), 1) for name, h in hits.items()}
     for sound in ("silence", "noise"):
-        areas: dict[str, list[float]] = {name: [] for name in maps}
-        for _, found in predict(model, dataset, sound=sound, maps=maps, batch_size=batch_size):
-            for name, m in found.items():
-                areas[name] += (m > 0.5).float().mean((1, 2)).tolist()
-        result[sound] = {name: sum(a) / max(len(a), 1) for name, a in areas.items()}
+        result[sound] = area(model, dataset, sound=sound, maps=maps, batch_size=batch_size)
     return result
+
+
+def area(
+    model: USPL, dataset: Dataset[Clip], *, sound: str = "own", maps: Sequence[str] = MAPS, batch_size: int = 32
+) -> dict[str, float]:
+    """Mean share of pixels above 0.5 of each map, with a `sound` of `predict`."""
+    areas: dict[str, list[float]] = {name: [] for name in maps}
+    for _, found in predict(model, dataset, sound=sound, maps=maps, batch_size=batch_size):
+        for name, m in found.items():
+            areas[name] += (m > 0.5).float().mean((1, 2)).tolist()
+    return {name: sum(a) / max(len(a), 1) for name, a in areas.items()}
 
 
 def evaluate(

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # Fields that the warm-up does not see: configurations that differ in them alone share one warm-up.
 JOINT = (
     *("map_range", "map_size", "refine_size", "refine", "refine_iterations", "beta_l", "beta_h"),
-    *("r", "metric", "reduce", "balanced", "aff_scale", "aff_offsets", "beta", "t", "reading", "detach"),
+    *("r", "metric", "reduce", "balanced", "aff_offsets", "beta", "t", "reading", "detach"),
     *("seg_loss", "seg_target", "seg_high", "seg_low", "teacher", "lambda1", "lambda2", "lambda3", "epochs", "head_lr"),
 )
 
@@ -93,6 +93,7 @@ def train_or_load(
         frames="first" if cfg.train_frames == "first" else "all",
         size=cfg.image_size,
         seconds=cfg.seconds,
+        sound=cfg.sound,
         cache=True,
     )
     with torch.random.fork_rng(devices=[]):
@@ -140,7 +141,9 @@ def _phase(
     done, total = state["epoch"] * len(loader), epochs * len(loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(cfg, total), last_epoch=done - 1)
     objective, optimizer, loader, schedule = accelerator.prepare(Objective(model), optimizer, loader, schedule)
-    val = AVSBench(data.root, "val", frames="first", size=cfg.image_size, seconds=cfg.seconds, cache=True)
+    val = AVSBench(
+        data.root, "val", frames="first", size=cfg.image_size, seconds=cfg.seconds, sound=cfg.sound, cache=True
+    )
     name = "Eq. 11" if joint else "MMICL"
     bar = tqdm(total=total, initial=done, desc=name, disable=not progress)
     for epoch in range(state["epoch"], epochs):

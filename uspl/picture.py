@@ -1,0 +1,47 @@
+"""Picture files: frames and maps of labels."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from uspl.media import DataError
+
+
+def picture(file: str | Path, size: int, *, content: bytes | None = None) -> UInt8[Tensor, "3 s s"]:
+    """A picture file as RGB, resized to (3, size, size) without keeping its aspect.
+
+    Args:
+        file: any picture Pillow reads; with `content`, the name used in errors.
+        size: pixels.
+        content: the bytes of the file, where they do not lie in a file of their own.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    return _resized(file, "RGB", size, Image.Resampling.BILINEAR, content).permute(2, 0, 1).contiguous()
+
+
+def label_map(file: str | Path, size: int) -> UInt8[Tensor, "s s"] | None:
+    """A map of labels, (size, size); None where the file is not there. Raises DataError where it cannot be read."""
+    if not Path(file).is_file():
+        return None
+    return _resized(file, None, size, Image.Resampling.NEAREST, None).to(torch.uint8)
+
+
+def _resized(file: str | Path, mode: str | None, size: int, how: Image.Resampling, content: bytes | None) -> Tensor:
+    """`mode` None keeps a black-and-white picture as it is and takes the grey levels of any other."""
+    try:
+        with Image.open(file if content is None else io.BytesIO(content)) as image:
+            mode = mode or ("1" if image.mode == "1" else "L")
+            shown = image.convert(mode) if image.mode != mode else image
+            shown = shown if shown.size == (size, size) else shown.resize((size, size), how)
+            return torch.from_numpy(np.array(shown))
+    except FileNotFoundError:
+        raise DataError(file, "is missing") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(file, "cannot be read as a picture") from error
