@@ -132,7 +132,7 @@ REASONS = {
     "named": ("odd", "has the extension `.avi` but the content of .mp4; the content was read"),
     "good.webm": ("bad", "has the same id as `good.mp4`, which was taken"),
     "sound": ("bad", "has no pictures"),
-    "nowhere": ("bad", "is missing"),
+    "nowhere": ("bad", "is a link that leads nowhere"),
     "pipe": ("bad", "is missing"),
 }
 
