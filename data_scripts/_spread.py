@@ -21,8 +21,14 @@ def cluster(
     """A client of the scheduler at `address`, or of threads in this process; each thread has its decoder process."""
     local = None
     if address is None:
+        near = "127.0.0.1:0"  # Dask shows its state on a page: to this machine alone
         local = distributed.LocalCluster(
-            n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None, memory_limit=0
+            n_workers=1,
+            threads_per_worker=workers,
+            processes=False,
+            dashboard_address=near,
+            worker_dashboard_address=near,
+            memory_limit=0,
         )
     try:
         with distributed.Client(local or address, timeout=10) as client:

@@ -69,6 +69,13 @@ def test_no_decoder_outlives_its_run(stub: tuple[str, ...], tmp_path: Path) -> N
             pytest.fail(f"decoder {pid} is alive")
 
 
+def test_nothing_listens_to_other_machines(stub: tuple[str, ...]) -> None:
+    with spread.cluster(None, 1, 5.0, stub) as client:
+        servers = [client.cluster.scheduler, *client.cluster.workers.values()]
+        open_to = {s.getsockname()[0] for server in servers for s in server.http_server._sockets.values()}
+    assert open_to == {"127.0.0.1"}
+
+
 def test_few_clips_are_under_way(stub: tuple[str, ...], tmp_path: Path) -> None:
     asked = done = most = 0
 
