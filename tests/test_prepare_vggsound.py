@@ -133,7 +133,7 @@ REASONS = {
     "good.webm": ("bad", "has the same id as `good.mp4`, which was taken"),
     "sound": ("bad", "has no pictures"),
     "nowhere": ("bad", "is a link that leads nowhere"),
-    "pipe": ("bad", "is missing"),
+    "pipe": ("bad", "is no regular file"),
 }
 
 
