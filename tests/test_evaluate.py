@@ -1,6 +1,5 @@
 """Section 4.2: scores do not depend on the batch, records are whole, the study's table is made from them alone."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from data_sample import sample
 from test_train import TINY, small
 
-from uspl import cli, evaluate, metrics, record, study
+from uspl import evaluate, metrics, record, study
 from uspl.data import AVSBench
 from uspl.model import USPL
 
@@ -115,36 +114,3 @@ def test_the_readme_quotes_the_records() -> None:
     root = Path(__file__).resolve().parents[1]
     readme = (root / "README.md").read_text()
     assert study.markdown(root / "results/first_light/sounding-shapes") in readme
-
-
-@pytest.mark.parametrize(
-    ("args", "sentence"),
-    [
-        (["train", "--beta-l", "0.6", "--beta-h", "0.55"], "`beta_l` must be below `beta_h`; got 0.6 and 0.55."),
-        (["train", "--delta", "1.0"], "`delta` must be in [0, 1); got 1.0."),
-        (["train", "--r", "0"], "`r` must be an integer of at least 1; got 0."),
-        (["train", "--data", "nowhere"], "`nowhere/s4_meta_data.csv` is missing"),
-        (["check", "nowhere"], "`nowhere/s4_meta_data.csv` is missing"),
-    ],
-)
-def test_a_users_mistake_is_one_sentence(
-    args: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(args)
-    said = capsys.readouterr().err
-    assert stopped.value.code == 2
-    assert sentence in said
-    assert "Traceback" not in said
-    assert not list(tmp_path.iterdir())
-
-
-def test_train_and_evaluate_from_the_shell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    sides = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items() if not isinstance(v, tuple)]
-    given = [*sides, "--widths", "4", "4", "8", "8", "--data", str(sample()), "--runs", str(tmp_path / "runs")]
-    cli.main(["train", *given])
-    assert "val_m" in json.loads(capsys.readouterr().out)
-    cli.main(["evaluate", *given, "--split", "test", "--out", str(tmp_path / "r.json")])
-    values = json.loads(capsys.readouterr().out)
-    assert record.read(tmp_path / "r.json")["scores"] == values["scores"]

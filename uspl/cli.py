@@ -14,24 +14,25 @@ import tyro
 from uspl.config import Config
 
 Fields = Annotated[Config, tyro.conf.arg(name="")]
-Tier = Literal["tiny", "paper"]
+Tier = Annotated[
+    Literal["tiny", "paper"],
+    tyro.conf.arg(help='defaults of every choice: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1'),
+]
+Data = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout")]
+Runs = Annotated[Path, tyro.conf.arg(help="where checkpoints live")]
 TINY = Config.tiny()
 
 
 def train(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Path = Path("data/sounding-shapes"),
-    runs: Path = Path("runs"),
+    data: Data = Path("data/sounding-shapes"),
+    runs: Runs = Path("runs"),
     phase: Literal["warmup", "full"] = "full",
 ) -> None:
     """Train one configuration, or load it if it is there; prints the last validation mIoU.
 
     Args:
-        cfg: every choice; the tier gives the defaults.
-        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
-        data: folder in AVSBench-S4's layout.
-        runs: where checkpoints live.
         phase: "warmup" stops after MMICL.
     """
     from uspl.train import train_or_load
@@ -43,19 +44,15 @@ def train(
 def evaluate(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Path = Path("data/sounding-shapes"),
+    data: Data = Path("data/sounding-shapes"),
     split: str = "val",
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
     out: Path | None = None,
 ) -> None:
     """Score a configuration on a split: mIoU, F-score, listening, floors.
 
     Args:
-        cfg: every choice; the tier gives the defaults.
-        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
-        data: folder in AVSBench-S4's layout.
         split: "val" or "test".
-        runs: where checkpoints live.
         out: also write the record to this file.
     """
     from uspl import record
@@ -73,24 +70,20 @@ def evaluate(
 def study(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Path = Path("data/sounding-shapes"),
+    data: Data = Path("data/sounding-shapes"),
     out: Path = Path("results/first_light"),
     seeds: tuple[int, ...] = (1, 2, 3),
     variants: tuple[str, ...] = (),
     split: str = "test",
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
 ) -> None:
     """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
 
     Args:
-        cfg: every choice; the tier gives the defaults.
-        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
-        data: folder in AVSBench-S4's layout.
         out: where the records go, in a folder named as `data`.
         seeds: training seeds.
         variants: rows of the table; all by default.
         split: "test", or "val" while a recipe is chosen.
-        runs: where checkpoints live.
     """
     from uspl.study import VARIANTS
     from uspl.study import study as run
@@ -104,20 +97,16 @@ def study(
 def readings(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Path = Path("data/sounding-shapes"),
+    data: Data = Path("data/sounding-shapes"),
     out: Path = Path("results/readings"),
     only: tuple[int, ...] = (),
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
 ) -> None:
     """What each open reading of the paper costs or gains on the validation split; resumable.
 
     Args:
-        cfg: every choice; the tier gives the defaults.
-        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
-        data: folder in AVSBench-S4's layout.
         out: folder of the records.
         only: numbers of readings; all that one run can show by default.
-        runs: where checkpoints live.
     """
     from uspl.readings import readings as run
 

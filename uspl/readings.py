@@ -1,6 +1,8 @@
 """What each other reading of the paper costs or gains: one change at a time, on the validation split."""
 
+import functools
 import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,33 +84,38 @@ def readings(
     for number in only:
         if number not in known:
             raise ValueError(f"`only` must be among {', '.join(map(str, known))}; got {number}.")
+    clips = AVSBench(data_root, "val", size=cfg.image_size, seconds=cfg.seconds, cache=True)
+
+    @functools.cache
+    def judged(asked: Config, run: str) -> dict[str, dict[str, float]]:
+        """Scores of each map: the default is judged once for all readings."""
+        trains = cfg if run == "none" else asked
+        phase = "warmup" if run == "warmup" else "full"
+        model, _ = train_or_load(trains, data_root, runs=runs, phase=phase, progress=progress)
+        model.cfg = asked
+        return score(model, clips, maps=("m_crs",) if run == "warmup" else MAPS)
+
     paths = []
     for number in tuple(only) or known:
         path = Path(out) / f"reading-{number:02d}.json"
         if not path.is_file():
-            values = [_compare(r, cfg, data_root, runs, progress) for r in READINGS if r.number == number]
-            finding = " ".join(v.pop("finding") for v in values)
+            values, start = [], time.perf_counter()
+            for r in (r for r in READINGS if r.number == number):
+                other = Config.from_dict({**cfg.as_dict(), **r.changes})
+                default = judged(cfg, "warmup" if r.run == "warmup" else "joint")
+                values.append({"name": r.name, "changes": r.changes, "default": default, "other": judged(other, r.run)})
+            finding = " ".join(_finding(number, v) for v in values)
             about = {"reading": number, "data": Path(data_root).name, "split": "val", "seed": cfg.seed}
             about["command"] = f"uspl readings --data {data_root} --only {number} --seed {cfg.seed}"
+            about["seconds"] = round(time.perf_counter() - start, 1)
             record.write(path, about | {"finding": finding, "compared": values})
             log.info("%s: %s", path, finding)
         paths.append(path)
     return paths
 
 
-def _compare(r: Reading, cfg: Config, data_root: str | Path, runs: str | Path, progress: bool | None) -> dict[str, Any]:
-    """Scores of the default and of the other reading, and the sentence that says both."""
-    other = Config.from_dict({**cfg.as_dict(), **r.changes})
-    phase = "warmup" if r.run == "warmup" else "full"
-    maps = ("m_crs",) if r.run == "warmup" else MAPS
-    clips = AVSBench(data_root, "val", size=cfg.image_size, seconds=cfg.seconds, cache=True)
-    found, seconds = {}, 0.0
-    for name, asked in (("default", cfg), ("other", other)):
-        trains = cfg if r.run == "none" else asked
-        model, trained = train_or_load(trains, data_root, runs=runs, phase=phase, progress=progress)
-        model.cfg = asked
-        found[name], seconds = score(model, clips, maps=maps), trained["seconds"]
-    kind = "fscore" if r.number == 18 else "miou"
-    pairs = [f"{NAMES[m]} {found['other'][m][kind]:.3f} ({found['default'][m][kind]:.3f})" for m in maps]
-    finding = f"{r.name}: {', '.join(pairs)}."
-    return {"name": r.name, "changes": r.changes, "scores": found, "seconds": round(seconds, 1), "finding": finding}
+def _finding(number: int, v: dict[str, Any]) -> str:
+    """The sentence of one comparison: each map's score, the default's in brackets."""
+    kind = "fscore" if number == 18 else "miou"
+    pairs = [f"{NAMES[m]} {v['other'][m][kind]:.3f} ({v['default'][m][kind]:.3f})" for m in v["other"]]
+    return f"{v['name']}: {', '.join(pairs)}."

@@ -105,7 +105,7 @@ def train_or_load(
         folder = Path(runs) / f"full-{cfg.slug()}-{data.data_hash[:6]}"
         warmup = {k: values[k] for k in ("seconds", "history")}
         values = _phase(model, cfg, data, folder, joint=True, progress=progress, extra={"warmup": warmup})
-    return model.eval(), values
+    return model.to(choose_device(cfg.device)).eval(), values
 
 
 def _phase(

@@ -36,7 +36,7 @@ def transition(
     tensor([0.7311, 0.2689])
     """
     weights, degree = _weights(a, beta=beta, r=r, metric=metric)
-    return torch.stack([torch.ones_like(degree), *weights], 1) / degree.unsqueeze(1)
+    return torch.stack([torch.ones_like(degree), *(weight for _, weight in weights)], 1) / degree.unsqueeze(1)
 
 
 def random_walk(
@@ -81,32 +81,30 @@ def random_walk(
     if reading not in ("power", "squarings"):
         raise ValueError(f"`reading` must be 'power' or 'squarings'; got {reading!r}.")
     weights, degree = _weights(a, beta=beta, r=r, metric=metric)
-    half = offsets(r, metric=metric).tolist()
-    moves = [*half, *((-dy, -dx) for dy, dx in half)]
     h, w = m.shape[-2:]
     for _ in range(t if reading == "power" else 2**t):
         padded = F.pad(m, (r, r, r, r))
         m = m.clone()  # the pixel itself, with weight 1
-        for weight, (dy, dx) in zip(weights, moves, strict=True):
+        for (dy, dx), weight in weights:
             m.addcmul_(weight, padded[:, r + dy : r + dy + h, r + dx : r + dx + w])
         m = m / degree
     return m
 
 
-def _weights(a: Tensor, *, beta: float, r: int, metric: str) -> tuple[list[Tensor], Tensor]:
-    """A^beta to the neighbours at +offsets, then to those at -offsets, each (B, h, w), and D (B, h, w), itself in."""
+def _weights(a: Tensor, *, beta: float, r: int, metric: str) -> tuple[list[tuple[tuple[int, int], Tensor]], Tensor]:
+    """Each move (dy, dx), +offsets then -offsets, with its A^beta (B, h, w), and D (B, h, w) with itself in it."""
     if not beta >= 0:
         raise ValueError(f"`beta` must be at least 0; got {beta}.")
     offs = offsets(r, metric=metric)
     if a.shape[1] != len(offs):
         raise ValueError(f"`a` must have {len(offs)} neighbours for r = {r}, {metric}; got {a.shape[1]}.")
     h, w = a.shape[-2:]
-    # What p gives to p + o is what p + o gives back: the same number, read one offset earlier.
     padded = F.pad(a**beta * inside(offs, h, w).to(a), (r, r, r, r)).unbind(1)
-    forward = [p[:, r : r + h, r : r + w] for p in padded]
-    moves = zip(padded, offs.tolist(), strict=True)
-    weights = forward + [p[:, r - dy : r - dy + h, r - dx : r - dx + w] for p, (dy, dx) in moves]
+    half = list(zip(offs.tolist(), padded, strict=True))
+    weights = [((dy, dx), p[:, r : r + h, r : r + w]) for (dy, dx), p in half]
+    # What p gives to p + o is what p + o gives back: the same number, read one offset earlier.
+    weights += [((-dy, -dx), p[:, r - dy : r - dy + h, r - dx : r - dx + w]) for (dy, dx), p in half]
     degree = a.new_ones(a.shape[0], h, w)
-    for weight in weights:
+    for _, weight in weights:
         degree = degree + weight
     return weights, degree
