@@ -133,8 +133,9 @@ def f_curves_of_scores(
 def iou_curve(scores: Float[Tensor, "n h w"], masks: Masks, levels: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
     """`iou` of the pixels above each level, in float64; a pixel on a level is not marked.
 
-    >>> iou_curve(torch.tensor([[[0.9, 0.6, 0.2]]]), torch.tensor([[[1, 0, 0]]]), torch.tensor([0.5, 0.7])).tolist()
-    [[0.49999997499999875, 0.99999990000001]]
+    >>> scores, truth = torch.tensor([[[0.9, 0.6, 0.2]]]), torch.tensor([[[1, 0, 0]]])
+    >>> iou_curve(scores, truth, torch.tensor([0.5, 0.6, 0.7])).round(decimals=4).tolist()
+    [[0.5, 1.0, 1.0]]
     """
     check_maps(scores, masks)
     flat, inside = scores.flatten(1), (masks > 0).flatten(1)
