@@ -1,17 +1,23 @@
 """`uspl train / evaluate / study / check`: the library from the shell; options are made from `Config`."""
 
+from __future__ import annotations
+
 import argparse
 import functools
-import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from json import dumps, loads
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from uspl.config import Config
+
+if TYPE_CHECKING:
+    from uspl.model import USPL
 
 Fields = Annotated[Config, tyro.conf.arg(name="")]
 Tier = Literal["tiny", "paper"]
@@ -37,7 +43,7 @@ def train(
     from uspl.train import train_or_load
 
     _, values = train_or_load(cfg, data, runs=runs, phase=phase)
-    print(json.dumps(values["history"][-1] if values["history"] else {}))
+    print(dumps(values["history"][-1] if values["history"] else {}))
 
 
 def evaluate(
@@ -45,29 +51,89 @@ def evaluate(
     tier: Tier = "tiny",
     data: Path = Path("data/sounding-shapes"),
     split: str = "val",
+    boxes: Path | None = None,
+    silent: str | None = None,
+    protocol: tuple[str, ...] = (),
+    val: Path | None = None,
+    listen: bool = False,
+    partial: bool = False,
+    checkpoint: Path | None = None,
+    workers: int = 0,
     runs: Path = Path("runs"),
     out: Path | None = None,
+    json: bool = False,
 ) -> None:
-    """Score a configuration on a split: mIoU, F-score, listening, floors.
+    """Score a configuration under named protocols, with floor, ceiling and interval beside each number.
 
     Args:
         cfg: every choice; the tier gives the defaults.
         tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
-        data: folder in AVSBench-S4's layout.
+        data: folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs.
         split: "val" or "test".
+        boxes: VGG-SS's box file; its pairs are scored instead of a split.
+        silent: pairs in which nothing sounds: a split of `data`, or SLAVC's CSV; for slavc-extended.
+        protocol: avsbench, vggss-half, ...; a wrong name lists them. Default: avsbench, or vggss-half with `boxes`.
+        val: folder whose split "val" chooses the threshold of a protocol such as "vggss-absolute(val)"; default `data`.
+        listen: also other sounds, silence and noise: does the map follow?
+        partial: score the clips that are there although others are missing; the record says so.
+        checkpoint: folder of a trained model, with its own configuration; otherwise it is looked up in `runs`.
+        workers: processes that load clips.
         runs: where checkpoints live.
         out: also write the record to this file.
+        json: print the record instead of the tables.
     """
-    from uspl import record
-    from uspl.data import AVSBench
+    from uspl import record, report
     from uspl.evaluate import evaluate as run
-    from uspl.train import train_or_load
+    from uspl.protocols import named
+    from uspl.sets import open_set
 
-    model, _ = train_or_load(cfg, data, runs=runs)
-    values = run(model, AVSBench(data, split, size=cfg.image_size, seconds=cfg.seconds))
-    print(json.dumps(values, indent=1))
+    names = protocol or (("avsbench",) if boxes is None else ("vggss-half",))
+    for name in names:
+        named(name.replace("(val)", "(0.5)"))  # a wrong name is told before anything is loaded
+    if checkpoint is not None:
+        cfg = _stored(checkpoint, cfg)
+    given: dict[str, Any] = {"partial": partial, "size": cfg.image_size, "seconds": cfg.seconds}
+    clips = open_set(data, split, boxes=boxes, silent=silent, **given)
+    chosen = any("(val)" in name for name in names)
+    val_set = open_set(val or data, "val", **given) if chosen else None
+    model = _model(cfg, data, checkpoint, runs)
+    values = run(model, clips, protocols=names, listen=listen, val_set=val_set, partial=partial, workers=workers)
+    about = {
+        "config": cfg.as_dict(),
+        "split": split if boxes is None else boxes.name,
+        "data": data.name,
+        "seed": cfg.seed,
+    }
+    print(dumps(about | values, indent=1) if json else report.markdown(values))
     if out is not None:
-        record.write(out, {"config": cfg.as_dict(), "split": split, **values})
+        record.write(out, about | values)
+
+
+def _stored(folder: Path, asked: Config) -> Config:
+    """The configuration of a trained model; where it runs, and how AVSBench's two choices are made, is as asked."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ValueError(f"`{folder}` holds no checkpoint: `config.json` is missing.")
+    fields = {k: getattr(asked, k) for k in ("device", "precision", "binarise", "fscore_per")}
+    return replace(Config.from_dict(loads(file.read_text())), **fields)
+
+
+def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
+    """The model of a folder, or the one that `cfg` and `data` make."""
+    from uspl.checkpoint import load_model
+    from uspl.model import USPL
+    from uspl.table import TABLE
+    from uspl.train import choose_device, train_or_load
+
+    device = choose_device(cfg.device)
+    if folder is not None:
+        model = USPL(cfg)
+        load_model(folder, model, cfg)
+    elif not (data / TABLE).is_file():
+        raise ValueError(f"`{data}` holds no clips to train on; name the folder of a trained model with --checkpoint.")
+    else:
+        model, _ = train_or_load(cfg, data, runs=runs)
+    return model.to(device)
 
 
 def study(

@@ -175,9 +175,11 @@ def centre_box(masks: Masks) -> tuple[float, int]:
     boxes = torch.zeros(len(sides), h, w, device=masks.device)
     for box, side in zip(boxes, sides, strict=True):
         box[(h - side) // 2 :, (w - side) // 2 :][:side, :side] = 1
-    gt = (masks > 0).flatten(1).float()
-    flat = boxes.flatten(1)
-    means = iou_of_counts(gt @ flat.T, flat.sum(1), gt.sum(1, keepdim=True), h * w).mean(0)
+    flat, total = boxes.flatten(1), torch.zeros(len(sides), dtype=torch.float64, device=masks.device)
+    for some in torch.split(masks > 0, _CHUNK):
+        gt = some.flatten(1).float()
+        total += iou_of_counts(gt @ flat.T, flat.sum(1), gt.sum(1, keepdim=True), h * w).double().sum(0)
+    means = total / len(masks)
     best = int(means.argmax())
     return means[best].item(), sides[best]
 
