@@ -45,6 +45,17 @@ def test_a_tier_gives_the_defaults(words: list[str], expected: Config, trained: 
         (["train", "--delta", "1"], "uspl: `delta` must be in [0, 1); got 1.0.\n"),
         (["study", "--variants", "magic"], "uspl: `variants` must be among delta0, "),
         (["train", "--data", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
+        (["evaluate", "--data", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
+        (
+            ["evaluate", "--protocol", "magic"],
+            "uspl: `protocol` must be one of avsbench, avsbench(t), avsbench-batch(n), ",
+        ),
+        (
+            ["evaluate", "--protocol", "vggss-half", "avsbench-batch(x)"],
+            "uspl: `avsbench-batch(n)` needs a whole number",
+        ),
+        (["evaluate", "--boxes", "none.json"], "uspl: `none.json` is missing"),
+        (["evaluate", "--checkpoint", "nowhere"], "uspl: `nowhere` holds no checkpoint: `config.json` is missing."),
     ],
 )
 def test_a_mistake_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +83,31 @@ def test_train_prints_the_last_epoch(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(train, "train_or_load", lambda *_, **__: (None, {"history": history}))
     cli.main(["train"])
     assert json.loads(capsys.readouterr().out) == history[-1]
+
+
+def test_a_half_downloaded_tree_needs_partial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = copy(tmp_path / "set")
+    (root / "s4_data/audio_wav/test/star_bell/test_00000.wav").unlink()
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["evaluate", "--data", str(root), "--split", "test"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"uspl: `{root}` lacks 1 clips beside the 9 pairs that are there, 'test_00000' first; "
+        "add --partial to score the rest.\n"
+    )
+
+
+def test_boxes_without_clips_to_train_on_need_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "audio").mkdir()
+    wav = next((sample() / "s4_data/audio_wav/test").glob("*/*.wav"))
+    picture = next((sample() / "s4_data/visual_frames/test").glob("*/*/*.png"))
+    (tmp_path / "audio" / "a_1.wav").write_bytes(wav.read_bytes())
+    (tmp_path / "frames" / "a_1.jpg").write_bytes(picture.read_bytes())
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps([{"file": "a_1", "class": "x", "bbox": [[0, 0, 1, 1]]}]))
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--data", str(tmp_path), "--boxes", str(boxes)])
+    assert (
+        "holds no clips to train on; name the folder of a trained model with --checkpoint." in capsys.readouterr().err
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import random
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uspl import report
@@ -31,6 +31,7 @@ def tallied(name: str, parts: list[list[int]], **given: int) -> dict:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=5)
 @given(size=st.integers(1, 12), order=st.permutations(range(12)))
 def test_nothing_depends_on_the_batch_or_the_order_of_arrival(name: str, size: int, order: list[int]) -> None:
     whole = tallied(name, [list(range(12))], resamples=3)
