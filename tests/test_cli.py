@@ -92,7 +92,7 @@ def test_a_half_downloaded_tree_needs_partial(tmp_path: Path, capsys: pytest.Cap
         cli.main(["evaluate", "--data", str(root), "--split", "test"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        f"uspl: `{root}` lacks 1 clips beside the 9 pairs that are there, 'test_00000' first; "
+        f"uspl: `{root}` lacks 1 clip beside the 9 pairs that are there, 'test_00000' first; "
         "add --partial to score the rest.\n"
     )
 

@@ -85,6 +85,8 @@ def test_each_sound_reaches_its_clip() -> None:
 def test_unknown_sounds_are_refused() -> None:
     with pytest.raises(ValueError, match="`sound` must be 'own', 'swap', 'silence', 'mine' or 'noise'; got 'music'"):
         next(predict.hear(model(), clips(), sounds=("music",), partners={"mine": [0]}))
+    with pytest.raises(ValueError, match="`maps` must be among m_crs, m_fine, m and m_cos; got 'm_rf'"):
+        next(predict.predict(model(), clips(), maps=("m_rf",)))
 
 
 # What is counted

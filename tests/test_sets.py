@@ -94,7 +94,7 @@ def test_a_partial_set_is_scored_only_openly(gone: str, named: str, tmp_path: Pa
     root = copy(tmp_path / "set")
     kind = next((root / "s4_data/audio_wav/test").glob("*/test_00001.wav")).parent.name
     (root / "s4_data" / gone.format(kind=kind)).unlink()
-    with pytest.raises(DataError, match=rf"lacks 1 clips beside the \d+ pairs .*'{named}' first; add --partial"):
+    with pytest.raises(DataError, match=rf"lacks 1 clip beside the \d+ pairs .*'{named}' first; add --partial"):
         open_set(root, "test", size=32)
     clips = open_set(root, "test", size=32, partial=True)
     found = evaluate.evaluate(model(), clips, maps=("m_crs",), partial=True, listen=False)
@@ -119,7 +119,7 @@ def test_missing_vggss_pairs_are_named(tmp_path: Path) -> None:
     entries = json.loads((sample() / "vggss.json").read_text())
     boxes = tmp_path / "boxes.json"
     boxes.write_text(json.dumps([*entries, {"file": "gone_1", "class": "x", "bbox": [[0, 0, 1, 1]]}]))
-    with pytest.raises(DataError, match=r"lacks 1 clips .*'gone_1' first; add --partial"):
+    with pytest.raises(DataError, match=r"lacks 1 clip .*'gone_1' first; add --partial"):
         open_set(sample(), boxes=boxes, size=32)
     assert open_set(sample(), boxes=boxes, size=32, partial=True).missing == ["gone_1"]
 

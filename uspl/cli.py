@@ -54,6 +54,7 @@ def evaluate(
     boxes: Path | None = None,
     silent: str | None = None,
     protocol: tuple[str, ...] = (),
+    maps: tuple[str, ...] = ("m_crs", "m_fine", "m"),
     val: Path | None = None,
     listen: bool = False,
     partial: bool = False,
@@ -73,6 +74,7 @@ def evaluate(
         boxes: VGG-SS's box file; its pairs are scored instead of a split.
         silent: pairs in which nothing sounds: a split of `data`, or SLAVC's CSV; for slavc-extended.
         protocol: avsbench, vggss-half, ...; a wrong name lists them. Default: avsbench, or vggss-half with `boxes`.
+        maps: m_crs, m_fine, m, or m_cos: Eq. 1 as (cos + 1) / 2, what SLAVC's confidence was made for.
         val: folder whose split "val" chooses the threshold of a protocol such as "vggss-absolute(val)"; default `data`.
         listen: also other sounds, silence and noise: does the map follow?
         partial: score the clips that are there although others are missing; the record says so.
@@ -94,10 +96,16 @@ def evaluate(
         cfg = _stored(checkpoint, cfg)
     given: dict[str, Any] = {"partial": partial, "size": cfg.image_size, "seconds": cfg.seconds}
     clips = open_set(data, split, boxes=boxes, silent=silent, **given)
-    chosen = any("(val)" in name for name in names)
-    val_set = open_set(val or data, "val", **given) if chosen else None
+    val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
     model = _model(cfg, data, checkpoint, runs)
-    values = run(model, clips, protocols=names, listen=listen, val_set=val_set, partial=partial, workers=workers)
+    chosen: dict[str, Any] = {
+        "maps": maps,
+        "protocols": names,
+        "listen": listen,
+        "partial": partial,
+        "workers": workers,
+    }
+    values = run(model, clips, val_set=val_set, **chosen)
     about = {
         "config": cfg.as_dict(),
         "split": split if boxes is None else boxes.name,

@@ -70,13 +70,16 @@ def hear(
         The batch on the model's device, and for each sound its maps, each (B, S, S).
 
     Raises:
-        ValueError: an unknown sound.
+        ValueError: an unknown sound or map.
     """
     partners = partners or {}
     for name in sounds:
         if name not in SOUNDS and name not in partners:
             words = ", ".join(repr(s) for s in (*SOUNDS[:-1], *partners))
             raise ValueError(f"`sound` must be {words} or 'noise'; got {name!r}.")
+    for name in maps:
+        if name not in (*MAPS, "m_cos"):
+            raise ValueError(f"`maps` must be among {', '.join(MAPS)} and m_cos; got {name!r}.")
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
     load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)

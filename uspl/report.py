@@ -67,6 +67,8 @@ def _table(result: Mapping[str, Any]) -> list[str]:
         f"N = {result['n']} pairs of {result['videos']} videos at {sides} pixels; "
         f"{interval['level']:.0%} interval over {interval['over']} from {interval['resamples']} draws."
     ]
+    if not result["protocol"].startswith("avsbench") and result["pixels"] != [224, 224]:
+        lines[0] += " Published scores are at 224 x 224 pixels."
     if result["threshold"]:
         t = result["threshold"]
         lines[0] += f" Threshold {t['value']:g}, chosen on {t['n']} pairs of the split '{t['split']}'."

@@ -50,7 +50,8 @@ def open_set(
         quiet: Any = SilentPairs(root, silent, **options) if from_file else Present(root, silent, **options)
         clips = WithSilence(clips, quiet)
     if clips.missing and not partial:
-        lack = f"lacks {len(clips.missing)} clips beside the {len(clips.ids)} pairs that are there"
+        many = "clip" if len(clips.missing) == 1 else "clips"
+        lack = f"lacks {len(clips.missing)} {many} beside the {len(clips.ids)} pairs that are there"
         raise DataError(root, f"{lack}, {clips.missing[0]!r} first; add --partial to score the rest")
     return clips
 
