@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import random, reference, shared, shared_reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -197,6 +197,7 @@ def test_an_empty_truth() -> None:
         assert ceiling[named(name).scores[0]] == pytest.approx(expected, abs=1e-6)
 
 
+@settings(max_examples=8)
 @given(st.integers(0, 999))
 def test_no_map_beats_the_ceiling(seed: int) -> None:
     truth = (random(seed, 4, 8, 8) > 0.7).float()

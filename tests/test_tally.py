@@ -150,6 +150,7 @@ def test_a_report_names_what_is_missing() -> None:
 # Refused
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_maps_that_cannot_be_judged() -> None:
     tally, truth = Tally(named("avsbench")), torch.ones(2, 4, 4)
     maps = torch.zeros(2, 4, 4)

@@ -41,7 +41,6 @@ def predict(
         yield batch, found[sound]
 
 
-@torch.inference_mode()
 def hear(
     model: USPL,
     dataset: Dataset[Clip],
@@ -99,6 +98,7 @@ def hear(
         yield batch, {k: {m: torch.cat([part[k][m] for part in parts]) for m in maps} for k in chosen}
 
 
+@torch.inference_mode()
 def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
     """Only what is asked for is computed: the coarse map alone needs neither the walk nor the decoder."""
     stages, f_v = model.encode_image(image)

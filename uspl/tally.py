@@ -210,7 +210,8 @@ def _interval(
 def _draws(video: NDArray[np.intp], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
     """Rows of each drawn set."""
     generator = np.random.default_rng(seed)
-    n = int(video.max()) + 1
+    n, alone = int(video.max()) + 1, np.argsort(video, kind="stable")
     for _ in range(resamples):
         drawn = generator.integers(n, size=n)
-        yield drawn if n == len(video) else np.repeat(np.arange(len(video)), np.bincount(drawn, minlength=n)[video])
+        times = np.bincount(drawn, minlength=n)
+        yield alone[drawn] if n == len(video) else np.repeat(np.arange(len(video)), times[video])
