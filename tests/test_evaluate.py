@@ -82,6 +82,9 @@ def test_the_study_writes_one_record_per_row_and_seed_and_goes_on(tmp_path: Path
     assert values["n"] == 12
     assert values["protocol"].startswith("avsbench")
     assert values["changes"]["batch_size"] == TINY["batch_size"]
+    assert f"--batch-size {TINY['batch_size']}" in values["command"]
+    assert "--seed " not in values["command"]
+    assert set(values["listening"]["negative"]) == set(evaluate.MAPS)  # the sample has clips where nothing sounds
     before = paths[1].stat().st_mtime_ns
     study.study(small(), sample(), tmp_path / "out", **given)
     assert paths[1].stat().st_mtime_ns == before

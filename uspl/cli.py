@@ -1,4 +1,4 @@
-"""`uspl train / evaluate / study / check`: the library from the shell; options are made from `Config`."""
+"""`uspl train / evaluate / study / readings / check`: the library from the shell; options are made from `Config`."""
 
 from __future__ import annotations
 
@@ -175,6 +175,30 @@ def study(
         print(path)
 
 
+def readings(
+    cfg: Fields = TINY,
+    tier: Tier = "tiny",
+    data: Path = Path("data/sounding-shapes"),
+    out: Path = Path("results/readings"),
+    only: tuple[int, ...] = (),
+    runs: Path = Path("runs"),
+) -> None:
+    """What each open reading of the paper costs or gains on the validation split; resumable.
+
+    Args:
+        cfg: every choice; the tier gives the defaults.
+        tier: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1 of the paper.
+        data: folder in AVSBench-S4's layout.
+        out: folder of the records.
+        only: numbers of readings; all that one run can show by default.
+        runs: where checkpoints live.
+    """
+    from uspl.readings import readings as run
+
+    for path in run(cfg, data, out, only=only, runs=runs):
+        print(path)
+
+
 def check(root: tyro.conf.Positional[Path], strict: bool = False, all: bool = False) -> None:
     """What a data folder holds, lacks and hides.
 
@@ -198,7 +222,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         cfg = _defaults(args)
         commands: dict[str, Callable[..., None]] = {
-            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study)
+            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings)
         } | {"check": check}
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
     except (ValueError, OSError, RuntimeError) as error:

@@ -71,7 +71,6 @@ class Config:
     balanced: bool = True  # Reading 6: half the mean over positives, half over negatives
     aff_block: Literal["two_step", "concat"] = "two_step"  # Reading 21: PMV-aff
     aff_dim: int = 256  # channels of F_aff
-    aff_scale: float = 1.0  # factor on the features before Eq. 3, hence on the distance
     aff_offsets: int = 0  # offsets drawn per step for Eq. 6; 0 takes all
 
     # Random walk, Eqs. 7-8
@@ -192,7 +191,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(
         ("t", "refine_iterations", "aff_offsets", "warmup_epochs", "epochs", "ramp_steps", "seed"), _NOT_NEGATIVE_INT
     ),
-    **dict.fromkeys(("tau", "seconds", "lr", "head_lr", "aff_scale"), _POSITIVE),
+    **dict.fromkeys(("tau", "seconds", "lr", "head_lr"), _POSITIVE),
     **dict.fromkeys(("beta", "lambda1", "lambda2", "lambda3"), _NOT_NEGATIVE),
     **dict.fromkeys(("beta_l", "beta_h", "seg_low", "seg_high", "delta_ramp"), _UNIT),
     "delta": ("in [0, 1)", lambda v: 0 <= v < 1),
@@ -219,19 +218,18 @@ _TINY: dict[str, Any] = {
     "beta_l": 0.2,
     "beta_h": 0.4,
     "aff_dim": 16,
-    "aff_scale": 0.5,
     "aff_offsets": 18,
     "beta": 5.0,
     "t": 16,
-    "decoder_dim": 32,
+    "decoder_dim": 24,
     "seg_target": "three_way",
     "seg_high": 0.5,
     "seg_low": 0.3,
     "lambda1": 1.0,
     "warmup_epochs": 16,
-    "epochs": 4,
+    "epochs": 5,
     "lr": 2e-3,
-    "head_lr": 1.0,
+    "head_lr": 2.0,
     "schedule": "cosine",
     "ramp_steps": 20,
 }

@@ -9,14 +9,25 @@ from torch.utils.data import Dataset
 
 from uspl import metrics
 from uspl.data import Batch, Clip
-from uspl.listen import listening
+from uspl.listen import area, listening
 from uspl.media import DataError
 from uspl.model import USPL, Maps
 from uspl.predict import MAPS, loader, predict
 from uspl.protocols import Protocol, Threshold, named
 from uspl.tally import Tally, video_of
 
-__all__ = ["MAPS", "choose_threshold", "evaluate", "forward_maps", "listening", "loader", "miou", "predict", "score"]
+__all__ = [
+    "MAPS",
+    "area",
+    "choose_threshold",
+    "evaluate",
+    "forward_maps",
+    "listening",
+    "loader",
+    "miou",
+    "predict",
+    "score",
+]
 
 LEVELS = [k / 100 for k in range(1, 100)]  # thresholds that are tried
 

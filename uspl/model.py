@@ -118,7 +118,7 @@ class USPL(nn.Module):
     def f_aff(self, stages: Sequence[Tensor]) -> Float[Tensor, "b c g g"]:
         """The features of Eq. (3) from the four stages."""
         features: Tensor = self.pmv_aff(stages)
-        return features.float().contiguous() * self.cfg.aff_scale
+        return features.float().contiguous()
 
     def walked(self, m: Float[Tensor, "b g g"], f_aff: Float[Tensor, "b c g g"]) -> Float[Tensor, "b g g"]:
         """Eqs. (3), (7), (8): the fine map, normalised again (Reading 2)."""

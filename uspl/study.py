@@ -3,13 +3,15 @@
 import logging
 import statistics
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from uspl import record
 from uspl.config import Config
 from uspl.data import AVSBench
-from uspl.evaluate import evaluate
+from uspl.evaluate import area, evaluate
+from uspl.table import read_table
 from uspl.train import train_or_load
 
 log = logging.getLogger(__name__)
@@ -32,8 +34,8 @@ VARIANTS: dict[str, Variant] = {
     "smr": Variant({"lambda3": 0.0}, maps=("m_fine",)),
     "full": Variant({}, maps=("m_crs", "m_fine", "m"), listen=True),
     "supervised": Variant({"lambda2": 0.0, "teacher": "mask"}),
-    "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 8}),
-    "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 16}),
+    "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 10}),
+    "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 20}),
 }
 
 # Rows of the table, in its order: what it is, which variants (the best on validation counts), which map.
@@ -105,17 +107,23 @@ def study(
                 variant = VARIANTS[name]
                 asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
                 model, trained = train_or_load(asked, data_root, runs=runs, phase=variant.phase, progress=progress)
-                clips = AVSBench(data_root, split, size=cfg.image_size, seconds=cfg.seconds, cache=True)
-                values = evaluate(model, clips, maps=variant.maps, listen=variant.listen)
-                record.write(path, _about(name, split, data_root, asked, trained) | values)
+                read = partial(AVSBench, data_root, size=cfg.image_size, seconds=cfg.seconds, cache=True)
+                values = evaluate(model, read(split), maps=variant.maps, listen=variant.listen)
+                if variant.listen and any(row["split"] == "negative" for row in read_table(Path(data_root))):
+                    values["listening"]["negative"] = area(model, read("negative"), maps=variant.maps)
+                record.write(path, _about(name, split, data_root, cfg, asked, trained) | values)
                 log.info("%s: %s", path, values["scores"])
             paths.append(path)
     return paths
 
 
-def _about(name: str, split: str, data_root: str | Path, cfg: Config, trained: Mapping[str, Any]) -> dict[str, Any]:
+def _about(
+    name: str, split: str, data_root: str | Path, recipe: Config, cfg: Config, trained: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a record says beside the scores."""
     tier = Config.tiny().as_dict()
+    chosen = {k: v for k, v in recipe.as_dict().items() if v != tier[k] and k != "seed"}
+    flags = "".join(f" --{k.replace('_', '-')} {v}" for k, v in chosen.items())
     joint = "warmup" in trained
     return {
         "variant": name,
@@ -123,7 +131,7 @@ def _about(name: str, split: str, data_root: str | Path, cfg: Config, trained: M
         "data": Path(data_root).name,
         "seed": cfg.seed,
         "changes": {k: v for k, v in cfg.as_dict().items() if v != tier[k]},
-        "command": f"uspl study --data {data_root} --variants {name} --seeds {cfg.seed} --split {split}",
+        "command": f"uspl study --data {data_root} --variants {name} --seeds {cfg.seed} --split {split}{flags}",
         "seconds": {
             "warmup": round((trained["warmup"] if joint else trained)["seconds"], 1),
             "joint": round(trained["seconds"], 1) if joint else 0.0,
@@ -170,16 +178,22 @@ def markdown(folder: str | Path) -> str:
     return "\n".join(lines)
 
 
+SHARES = {
+    "own": "on its own object",
+    "swap": "moves with the other sound",
+    "silence": "area in silence",
+    "noise": "area in noise",
+    "negative": "area when the sound is off screen or absent",
+}
+
+
 def listening(folder: str | Path) -> str:
     """Does the full method listen? Markdown table of each seed: the maximum's place, the area when nothing sounds."""
-    lines = [
-        "| seed | map | on its own object | moves with the other sound | area in silence | area in noise |",
-        "|---|---|---|---|---|---|",
-    ]
-    for path in sorted(Path(folder).glob("full-s*.json")):
-        values = record.read(path)
-        heard = values["listening"]
+    records = [record.read(path) for path in sorted(Path(folder).glob("full-s*.json"))]
+    asked = [name for name in SHARES if all(name in r["listening"] for r in records)] if records else list(SHARES)
+    lines = ["| seed | map | " + " | ".join(SHARES[name] for name in asked) + " |", "|---" * (2 + len(asked)) + "|"]
+    for r in records:
         for m in ("m_crs", "m_fine", "m"):
-            shares = " | ".join(f"{heard[k][m]:.3f}" for k in ("own", "swap", "silence", "noise"))
-            lines.append(f"| {values['seed']} | {m} | {shares} |")
+            shares = " | ".join(f"{r['listening'][name][m]:.3f}" for name in asked)
+            lines.append(f"| {r['seed']} | {m} | {shares} |")
     return "\n".join(lines)

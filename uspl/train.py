@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # Fields that the warm-up does not see: configurations that differ in them alone share one warm-up.
 JOINT = (
     *("map_range", "map_size", "refine_size", "refine", "refine_iterations", "beta_l", "beta_h"),
-    *("r", "metric", "reduce", "balanced", "aff_scale", "aff_offsets", "beta", "t", "reading", "detach"),
+    *("r", "metric", "reduce", "balanced", "aff_offsets", "beta", "t", "reading", "detach"),
     *("seg_loss", "seg_target", "seg_high", "seg_low", "teacher", "lambda1", "lambda2", "lambda3", "epochs", "head_lr"),
 )
 
