@@ -227,21 +227,23 @@ def slow_ciou_curve(maps: Tensor, gt: Tensor, levels: Tensor) -> Tensor:
     return torch.stack([metrics.ciou(maps, gt, rule=float(level)) for level in levels], 1).double()
 
 
+@pytest.mark.parametrize("n", [19, 99])  # counted, and sorted
 @given(st.integers(0, 999))
-def test_ciou_curve_is_the_loop_over_thresholds(seed: int) -> None:
+def test_ciou_curve_is_the_loop_over_thresholds(n: int, seed: int) -> None:
     maps = (random(seed, 3, 6, 5) * 20).round() / 20  # many values lie on a level
     gt = (random(seed + 1, 3, 6, 5) * 2).round() / 2  # weights 0, 1/2, 1, as in Flickr's truth
-    levels = torch.linspace(0.05, 0.95, 19)
+    levels = torch.linspace(0.05, 0.95, n)
     torch.testing.assert_close(
         metrics.ciou_curve(maps, gt, levels), slow_ciou_curve(maps, gt, levels), atol=1e-6, rtol=0
     )
 
 
+@pytest.mark.parametrize("n", [19, 99])  # counted, and sorted
 @given(st.integers(0, 999))
-def test_iou_curve_is_the_loop_over_thresholds(seed: int) -> None:
+def test_iou_curve_is_the_loop_over_thresholds(n: int, seed: int) -> None:
     maps, gt = (random(seed, 3, 6, 5) * 20).round() / 20, random(seed + 1, 3, 6, 5) > 0.6
     gt[0] = False
-    levels = torch.linspace(0.05, 0.95, 19)
+    levels = torch.linspace(0.05, 0.95, n)
     slow = torch.stack([metrics.iou(maps > level, gt) for level in levels], 1).double()
     torch.testing.assert_close(metrics.iou_curve(maps, gt, levels), slow, atol=1e-6, rtol=0)
 

@@ -122,7 +122,7 @@ def f_curves_of_scores(
     curves, counted = [], []
     for some, truth in zip(torch.split(scores.float(), _CHUNK), torch.split(masks > 0, _CHUNK), strict=True):
         flat, inside = some.flatten(1), truth.flatten(1)
-        hits = reaching(flat.masked_fill(~inside, -torch.inf), levels)  # -inf reaches no level
+        hits = reaching(flat, levels, inside)
         total = inside.sum(1, keepdim=True).double()
         precision, recall = hits / (reaching(flat, levels) + 1e-20), hits / (total + 1e-20)
         curves.append(torch.nan_to_num(1.3 * precision * recall / (0.3 * precision + recall), nan=0.0))
@@ -140,7 +140,7 @@ def iou_curve(scores: Float[Tensor, "n h w"], masks: Masks, levels: Float[Tensor
     check_maps(scores, masks)
     flat, inside = scores.flatten(1), (masks > 0).flatten(1)
     above = torch.nextafter(levels, torch.full_like(levels, torch.inf)).to(flat)
-    inter = reaching(flat.masked_fill(~inside, -torch.inf), above)
+    inter = reaching(flat, above, inside)
     return iou_of_counts(inter, reaching(flat, above), inside.sum(1, keepdim=True).double(), flat.shape[1])
 
 

@@ -61,8 +61,10 @@ def sorted_rows(rows: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
     return rows.sort(dim=1).values
 
 
-def reaching(rows: Float[Tensor, "n p"], levels: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
-    """How many values of each row are at or above each level.
+def reaching(
+    rows: Float[Tensor, "n p"], levels: Float[Tensor, " k"], inside: Bool[Tensor, "n p"] | None = None
+) -> Float[Tensor, "n k"]:
+    """How many values of each row, of those `inside`, are at or above each level.
 
     A sort stands for many comparisons; a few are quicker made, without torch's cost per call.
 
@@ -70,8 +72,13 @@ def reaching(rows: Float[Tensor, "n p"], levels: Float[Tensor, " k"]) -> Float[T
     [[3.0, 2.0, 0.0]]
     """
     if len(levels) <= 32 and rows.device.type == "cpu":
-        found = [[np.count_nonzero(row >= level) for level in levels.numpy()] for row in rows.numpy()]
-        return torch.tensor(found, dtype=torch.float64)
+        found, chosen = np.empty((len(rows), len(levels))), None if inside is None else inside.numpy()
+        for i, row in enumerate(rows.numpy()):
+            for k, level in enumerate(levels.numpy()):
+                found[i, k] = np.count_nonzero(row >= level if chosen is None else (row >= level) & chosen[i])
+        return torch.from_numpy(found)
+    if inside is not None:
+        rows = rows.masked_fill(~inside, -torch.inf)  # which reaches no level
     below = torch.searchsorted(sorted_rows(rows), levels.expand(len(rows), -1).contiguous())
     return (rows.shape[1] - below).double()
 
@@ -120,7 +127,7 @@ def count(marked: Bool[Tensor, "n h w"]) -> Float[Tensor, " n"]:
 def ciou_curve(
     maps: Float[Tensor, "n h w"], gt_maps: Float[Tensor, "n h w"], levels: Float[Tensor, " k"]
 ) -> Float[Tensor, "n k"]:
-    """`ciou` at many absolute thresholds at once, in float64: two sorts of each map, and no loop over thresholds.
+    """`ciou` at many absolute thresholds at once, in float64, from what `reaching` counts.
 
     Args:
         maps (N, H, W): sounding maps, taken as they are.
@@ -133,13 +140,13 @@ def ciou_curve(
     """
     check_maps(maps, gt_maps)
     flat, weights = maps.flatten(1), gt_maps.flatten(1)
-    levels = levels.to(flat)
-    inter = torch.zeros(len(flat), len(levels), dtype=torch.float64, device=flat.device)
-    plain = torch.equal(weights, (weights > 0).to(weights))
-    for weight in weights.new_ones(1) if plain else weights.unique():
-        if weight > 0:  # -inf reaches no level, so one sort counts the pixels of this weight
-            inter += weight * reaching(flat.masked_fill(weights != weight, -torch.inf), levels)
-    beside = reaching(flat.masked_fill(weights > 0, -torch.inf), levels)
+    levels, inside = levels.to(flat), weights > 0
+    within = reaching(flat, levels, inside)
+    inter = within
+    if not torch.equal(weights, inside.to(weights)):
+        kinds = [weight for weight in weights.unique() if weight > 0]
+        inter = torch.stack([weight * reaching(flat, levels, weights == weight) for weight in kinds]).sum(0)
+    beside = reaching(flat, levels) - within
     return inter / (weights.sum(1, keepdim=True, dtype=torch.float64) + beside).clamp_min(1e-12)
 
 
