@@ -52,6 +52,17 @@ def test_a_tier_gives_the_defaults(words: list[str], expected: Config, trained: 
         (["study", "--variants", "magic"], "uspl: `variants` must be among delta0, "),
         (["train", "--data", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
         (["check", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
+        (["evaluate", "--data", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
+        (
+            ["evaluate", "--protocol", "magic"],
+            "uspl: `protocol` must be one of avsbench, avsbench(t), avsbench-batch(n), ",
+        ),
+        (
+            ["evaluate", "--protocol", "vggss-half", "avsbench-batch(x)"],
+            "uspl: `avsbench-batch(n)` needs a whole number",
+        ),
+        (["evaluate", "--boxes", "none.json"], "uspl: `none.json` is missing"),
+        (["evaluate", "--checkpoint", "nowhere"], "uspl: `nowhere` holds no checkpoint: `config.json` is missing."),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -91,6 +102,45 @@ def test_train_and_evaluate_from_the_shell(capsys: pytest.CaptureFixture[str], t
     given = [*sides, "--widths", "4", "4", "8", "8", "--data", str(sample()), "--runs", str(tmp_path / "runs")]
     cli.main(["train", *given])
     assert "val_m" in json.loads(capsys.readouterr().out)
-    cli.main(["evaluate", *given, "--split", "test", "--out", str(tmp_path / "r.json")])
+    cli.main(["evaluate", *given, "--split", "test", "--json", "--out", str(tmp_path / "r.json")])
     values = json.loads(capsys.readouterr().out)
     assert record.read(tmp_path / "r.json")["scores"] == values["scores"]
+    assert values["listening"] == {}
+    (folder,) = (tmp_path / "runs").glob("full-*")
+    words = ["--data", str(sample()), "--split", "test", "--checkpoint", str(folder), "--listen"]
+    cli.main(["evaluate", *words, "--protocol", "avsbench", "vggss-absolute(val)", "--out", str(tmp_path / "p.json")])
+    text = capsys.readouterr().out
+    assert "### vggss-absolute(val) for m_fine" in text
+    assert "### Does it listen?" in text
+    again = record.read(tmp_path / "p.json")
+    assert again["scores"] == values["scores"]
+    assert again["config"]["widths"] == [4, 4, 8, 8]
+    assert again["protocols"]["vggss-absolute(val) for m"]["threshold"]["split"] == "val"
+
+
+def test_a_half_downloaded_tree_needs_partial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = copy(tmp_path / "set")
+    (root / "s4_data/audio_wav/test/star_bell/test_00000.wav").unlink()
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["evaluate", "--data", str(root), "--split", "test"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"uspl: `{root}` lacks 1 clip beside the 9 pairs that are there, 'test_00000' first; "
+        "add --partial to score the rest.\n"
+    )
+
+
+def test_boxes_without_clips_to_train_on_need_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "audio").mkdir()
+    wav = next((sample() / "s4_data/audio_wav/test").glob("*/*.wav"))
+    picture = next((sample() / "s4_data/visual_frames/test").glob("*/*/*.png"))
+    (tmp_path / "audio" / "a_1.wav").write_bytes(wav.read_bytes())
+    (tmp_path / "frames" / "a_1.jpg").write_bytes(picture.read_bytes())
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps([{"file": "a_1", "class": "x", "bbox": [[0, 0, 1, 1]]}]))
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--data", str(tmp_path), "--boxes", str(boxes)])
+    assert (
+        "holds no clips to train on; name the folder of a trained model with --checkpoint." in capsys.readouterr().err
+    )

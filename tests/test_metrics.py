@@ -234,7 +234,7 @@ def test_shapes_must_agree() -> None:
 
 def test_unknown_rules() -> None:
     maps = torch.zeros(1, 2, 2)
-    with pytest.raises(ValueError, match=r"`rule` must be 'half' or a threshold in \(0, 1\); got 1\.5"):
+    with pytest.raises(ValueError, match=r"`rule` must be 'half', 'half_strict' or a threshold in \(0, 1\); got 1\.5"):
         metrics.ciou(maps, maps, rule=1.5)
     with pytest.raises(ValueError, match="`videos` must name the video of each of the 1 frames; got 2"):
         metrics.avsbench_fscore(maps, maps, videos=[1, 2])

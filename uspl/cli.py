@@ -1,17 +1,23 @@
 """`uspl train / evaluate / study / readings / check`: the library from the shell; options are made from `Config`."""
 
+from __future__ import annotations
+
 import argparse
 import functools
-import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from json import dumps, loads
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from uspl.config import Config
+
+if TYPE_CHECKING:
+    from uspl.model import USPL
 
 Fields = Annotated[Config, tyro.conf.arg(name="")]
 Tier = Annotated[
@@ -19,6 +25,7 @@ Tier = Annotated[
     tyro.conf.arg(help='defaults of every choice: "tiny" for Sounding Shapes on a CPU, "paper" for section 4.1'),
 ]
 Data = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout")]
+Clips = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs")]
 Runs = Annotated[Path, tyro.conf.arg(help="where checkpoints live")]
 TINY = Config.tiny()
 
@@ -38,33 +45,106 @@ def train(
     from uspl.train import train_or_load
 
     _, values = train_or_load(cfg, data, runs=runs, phase=phase)
-    print(json.dumps(values["history"][-1] if values["history"] else {}))
+    print(dumps(values["history"][-1] if values["history"] else {}))
 
 
 def evaluate(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Data = Path("data/sounding-shapes"),
+    data: Clips = Path("data/sounding-shapes"),
     split: str = "val",
+    boxes: Path | None = None,
+    silent: str | None = None,
+    protocol: tuple[str, ...] = (),
+    maps: tuple[str, ...] = ("m_crs", "m_fine", "m"),
+    val: Path | None = None,
+    listen: bool = False,
+    partial: bool = False,
+    checkpoint: Path | None = None,
+    workers: int = 0,
     runs: Runs = Path("runs"),
     out: Path | None = None,
+    json: bool = False,
 ) -> None:
-    """Score a configuration on a split: mIoU, F-score, listening, floors.
+    """Score a configuration under named protocols, with floor, ceiling and interval beside each number.
 
     Args:
         split: "val" or "test".
+        boxes: VGG-SS's box file; its pairs are scored instead of a split.
+        silent: pairs in which nothing sounds: a split of `data`, or SLAVC's CSV; for slavc-extended.
+        protocol: avsbench, vggss-half, ...; a wrong name lists them. Default: avsbench, or vggss-half with `boxes`.
+        maps: m_crs, m_fine, m, or m_cos: Eq. 1 as (cos + 1) / 2, what SLAVC's confidence was made for.
+        val: folder whose split "val" chooses the threshold of a protocol such as "vggss-absolute(val)"; default `data`.
+        listen: also other sounds, silence and noise: does the map follow?
+        partial: score the clips that are there although others are missing; the record says so.
+        checkpoint: folder of a trained model, with its own configuration; otherwise it is looked up in `runs`.
+        workers: processes that load clips.
         out: also write the record to this file.
+        json: print the record instead of the tables.
     """
-    from uspl import record
-    from uspl.data import AVSBench
+    from uspl import record, report
     from uspl.evaluate import evaluate as run
-    from uspl.train import train_or_load
+    from uspl.protocols import named
+    from uspl.sets import open_set
 
-    model, _ = train_or_load(cfg, data, runs=runs)
-    values = run(model, AVSBench(data, split, size=cfg.image_size, seconds=cfg.seconds))
-    print(json.dumps(values, indent=1))
+    names = protocol or (("avsbench",) if boxes is None else ("vggss-half",))
+    for name in names:
+        named(name.replace("(val)", "(0.5)"))  # a wrong name is told before anything is loaded
+    if checkpoint is not None:
+        cfg = _stored(checkpoint, cfg)
+    given: dict[str, Any] = {
+        "partial": partial,
+        "size": cfg.image_size,
+        "seconds": cfg.seconds,
+        "sound": cfg.sound,
+    }
+    clips = open_set(data, split, boxes=boxes, silent=silent, **given)
+    val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
+    model = _model(cfg, data, checkpoint, runs)
+    chosen: dict[str, Any] = {
+        "maps": maps,
+        "protocols": names,
+        "listen": listen,
+        "partial": partial,
+        "workers": workers,
+    }
+    values = run(model, clips, val_set=val_set, **chosen)
+    about = {
+        "config": cfg.as_dict(),
+        "split": split if boxes is None else boxes.name,
+        "data": data.name,
+        "seed": cfg.seed,
+    }
+    print(dumps(about | values, indent=1) if json else report.markdown(values))
     if out is not None:
-        record.write(out, {"config": cfg.as_dict(), "split": split, **values})
+        record.write(out, about | values)
+
+
+def _stored(folder: Path, asked: Config) -> Config:
+    """The configuration of a trained model; where it runs, and how AVSBench's two choices are made, is as asked."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ValueError(f"`{folder}` holds no checkpoint: `config.json` is missing.")
+    fields = {k: getattr(asked, k) for k in ("device", "precision", "binarise", "fscore_per")}
+    return replace(Config.from_dict(loads(file.read_text())), **fields)
+
+
+def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
+    """The model of a folder, or the one that `cfg` and `data` make."""
+    from uspl.checkpoint import load_model
+    from uspl.model import USPL
+    from uspl.table import TABLE
+    from uspl.train import choose_device, train_or_load
+
+    device = choose_device(cfg.device)
+    if folder is not None:
+        model = USPL(cfg)
+        load_model(folder, model, cfg)
+    elif not (data / TABLE).is_file():
+        raise ValueError(f"`{data}` holds no clips to train on; name the folder of a trained model with --checkpoint.")
+    else:
+        model, _ = train_or_load(cfg, data, runs=runs)
+    return model.to(device)
 
 
 def study(
@@ -118,7 +198,7 @@ def check(
     root: tyro.conf.Positional[Path],
     strict: bool = False,
     all: bool = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    json: bool = False,
     out: Path | None = None,
     boxes: Path | None = None,
     checksums: Path | None = None,
@@ -130,7 +210,7 @@ def check(
         root: folder in AVSBench-S4's layout, or with `frames` and `audio` as VGGSound's.
         strict: exit with 1 when something is wrong.
         all: name every clip in trouble, not only the first.
-        as_json: print the findings as JSON.
+        json: print the findings as JSON.
         out: also write the findings as JSON to this file.
         boxes: the file that names VGG-SS's test clips; `vggss.json` in the folder by default.
         checksums: compare with this list of SHA-256.
@@ -140,12 +220,12 @@ def check(
     from uspl.checksums import listing
 
     found = doctor.examine(root, boxes=boxes, written=checksums, progress=sys.stderr.isatty())
-    text = json.dumps(found.as_dict(), indent=1)
+    text = dumps(found.as_dict(), indent=1)
     if out is not None:
         record.write_text(out, text + "\n")
     if write_checksums is not None:
         record.write_text(write_checksums, listing(found.files))
-    print(text if as_json else doctor.report(found, shown=None if all else doctor.SHOWN))
+    print(text if json else doctor.report(found, shown=None if all else doctor.SHOWN))
     if strict and not found.healthy:
         raise SystemExit(1)
 

@@ -1,79 +1,35 @@
-"""Run a model over a set: scores of each map, whether it listens, and the floors and bounds beside them."""
+"""Run a model over a set under named protocols: scores, whether it listens, and what stands beside them."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from uspl import align, metrics
-from uspl.data import Batch, Clip, collate, sound_input
-from uspl.model import USPL, Maps, resize
+from uspl import metrics
+from uspl.data import Batch, Clip
+from uspl.listen import area, listening
+from uspl.media import DataError
+from uspl.model import USPL, Maps
+from uspl.predict import MAPS, loader, predict
+from uspl.protocols import Protocol, Threshold, named
+from uspl.tally import Tally, video_of
 
-MAPS = ("m_crs", "m_fine", "m")
+__all__ = [
+    "MAPS",
+    "area",
+    "choose_threshold",
+    "evaluate",
+    "forward_maps",
+    "listening",
+    "loader",
+    "miou",
+    "predict",
+    "score",
+]
 
-
-def loader(dataset: Dataset[Clip], *, batch_size: int, front_end: str, **options: Any) -> DataLoader[Batch]:
-    """A DataLoader of `Batch`; `options` go to torch's DataLoader."""
-
-    def join(clips: Sequence[Clip]) -> Batch:
-        return collate(clips, front_end=front_end)
-
-    # A generator of its own: otherwise each pass over the clips would draw from the reader's.
-    options = {"generator": torch.Generator()} | options
-    return DataLoader(dataset, batch_size=batch_size, collate_fn=join, **options)  # type: ignore[arg-type]
-
-
-@torch.inference_mode()
-def predict(
-    model: USPL, dataset: Dataset[Clip], *, sound: str = "own", maps: Sequence[str] = MAPS, batch_size: int = 32
-) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
-    """Maps in [0, 1] at the size of the image, batch by batch.
-
-    Args:
-        model: in any mode; evaluated in eval mode and left so.
-        dataset: clips, in order.
-        sound: "own", "swap" (a sound of the first distractor), "silence", or "noise" (seeded, white, -20 dB).
-        maps: which of "m_crs", "m_fine", "m".
-        batch_size: clips per forward pass; no effect on the values.
-
-    Yields:
-        The batch on the model's device and its maps, each (B, S, S).
-
-    Raises:
-        ValueError: an unknown `sound`.
-    """
-    if sound not in ("own", "swap", "silence", "noise"):
-        raise ValueError(f"`sound` must be 'own', 'swap', 'silence' or 'noise'; got {sound!r}.")
-    model.eval()
-    cfg, device = model.cfg, next(model.parameters()).device
-    for batch in loader(dataset, batch_size=batch_size, front_end=cfg.front_end):
-        batch = batch.to(device)
-        heard = batch.swap if sound == "swap" else batch.sound
-        if sound in ("silence", "noise"):
-            heard = _other_sound(sound, cfg.seconds, cfg.front_end).to(heard).expand_as(heard)
-        yield batch, _maps(model, batch.image, heard, maps)
-
-
-def _maps(model: USPL, image: Tensor, sound: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
-    """Only what is asked for is computed: the coarse map alone needs neither the walk nor the decoder."""
-    stages, f_v = model.encode_image(image)
-    m_crs = align.sounding_map(model.encode_sound(sound).float(), f_v.float())
-    found = {}
-    if "m_crs" in wanted:
-        found["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
-    if "m_fine" in wanted:
-        found["m_fine"] = model.walked(model.on_grid(m_crs), model.f_aff(stages))
-    if "m" in wanted:
-        found["m"] = torch.sigmoid(model.segment(stages, f_v, m_crs))
-    return {name: resize(m.float(), model.cfg.image_size) for name, m in found.items()}
-
-
-def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:
-    n = round(seconds * 16_000)
-    wave = 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(0)) if kind == "noise" else torch.zeros(n)
-    return sound_input(wave, front_end=front_end).unsqueeze(0)
+LEVELS = [k / 100 for k in range(1, 100)]  # thresholds that are tried
 
 
 def score(
@@ -88,10 +44,10 @@ def score(
     kept: dict[str, list[Tensor]] = {name: [] for name in maps}
     masks: list[Tensor] = []
     videos: list[str] = []
-    for batch, found in predict(model, dataset, maps=maps, batch_size=batch_size):
+    for batch, found in predict(model, dataset, maps=maps, batch_size=batch_size, exact=True):
         annotated = (batch.mask >= 0).flatten(1).all(1)
         masks.append(batch.mask[annotated].cpu())
-        videos += [i.rsplit("_", 1)[0] for i, a in zip(batch.ids, annotated.tolist(), strict=True) if a]
+        videos += [video_of(i) for i, a in zip(batch.ids, annotated.tolist(), strict=True) if a]
         for name, m in found.items():
             kept[name].append(m[annotated].cpu())
     truth, result = torch.cat(masks), {}
@@ -116,54 +72,156 @@ def miou(model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, bat
     return {name: value / n for name, value in total.items()}
 
 
-def listening(
-    model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 32
-) -> dict[str, dict[str, float]]:
-    """Does the sound steer the map?
+def choose_threshold(
+    model: USPL,
+    val_set: Dataset[Clip],
+    *,
+    protocol: str = "vggss-absolute",
+    map: str = "m",
+    batch_size: int = 32,
+    workers: int = 0,
+) -> Threshold:
+    """The threshold among 0.01, 0.02, ..., 0.99 with the best headline score on validation; the lowest of equal ones.
 
-    Returns:
-        "own" / "swap": share of frames whose maximum lies on the sounding object, or with the sound of the first
-        distractor on that distractor; "silence" / "noise": mean share of pixels above 0.5 when nothing sounds.
+    Args:
+        model: in any mode.
+        val_set: the split "val" of a data set, whose `split` says so.
+        protocol: "avsbench", "vggss-absolute" or "vggss-minmax"; where cIoU@0.5 ties, the mean cIoU decides.
+        map: which of "m_crs", "m_fine", "m".
+        batch_size, workers: no effect on the value.
+
+    Raises:
+        ValueError: another split, or a protocol without a threshold.
     """
-    result: dict[str, dict[str, float]] = {}
-    for sound, label in (("own", 1), ("swap", 2)):
-        hits: dict[str, list[bool]] = {name: [] for name in maps}
-        for batch, found in predict(model, dataset, sound=sound, maps=maps, batch_size=batch_size):
-            there = (batch.objects == label).flatten(1)
-            for name, m in found.items():
-                hit = there.gather(1, m.flatten(1).argmax(1, keepdim=True)).squeeze(1)
-                hits[name] += hit[there.any(1)].tolist()
-        result[sound] = {name: sum(h) / max(len(h), 1) for name, h in hits.items()}
-    for sound in ("silence", "noise"):
-        result[sound] = area(model, dataset, sound=sound, maps=maps, batch_size=batch_size)
-    return result
-
-
-def area(
-    model: USPL, dataset: Dataset[Clip], *, sound: str = "own", maps: Sequence[str] = MAPS, batch_size: int = 32
-) -> dict[str, float]:
-    """Mean share of pixels above 0.5 of each map, with a `sound` of `predict`."""
-    areas: dict[str, list[float]] = {name: [] for name in maps}
-    for _, found in predict(model, dataset, sound=sound, maps=maps, batch_size=batch_size):
-        for name, m in found.items():
-            areas[name] += (m > 0.5).float().mean((1, 2)).tolist()
-    return {name: sum(a) / max(len(a), 1) for name, a in areas.items()}
+    clips: Any = val_set
+    split = getattr(clips, "split", None)
+    if split != "val":
+        rule = "must be the split 'val': a threshold is never chosen on what is tested"
+        raise ValueError(f"`val_set` {rule}; got {split!r}.")
+    sweep = named(f"{protocol}(0.5)").sweep
+    if sweep is None:
+        raise ValueError(f"`protocol` must have a threshold to choose; got {protocol!r}.")
+    rows = []
+    for batch, found in predict(model, val_set, maps=(map,), batch_size=batch_size, workers=workers, exact=True):
+        known = (batch.mask >= 0).flatten(1).all(1)
+        m = found[map][known]
+        rows.append(sweep(m, batch.mask[known], m.new_tensor(LEVELS)).cpu())
+    curve = torch.cat(rows).double().numpy()
+    means = curve.mean(0)
+    headline = means if protocol == "avsbench" else (curve >= 0.5).mean(0)
+    best = max(range(len(LEVELS)), key=lambda k: (headline[k], means[k], -k))
+    return Threshold(LEVELS[best], split, len(curve), clips.data_hash, float(headline[best]))
 
 
 def evaluate(
-    model: USPL, dataset: Any, *, maps: Sequence[str] = MAPS, listen: bool = True, batch_size: int = 32
+    model: USPL,
+    dataset: Any,
+    *,
+    maps: Sequence[str] = MAPS,
+    protocols: Sequence[str] = ("avsbench",),
+    listen: bool = True,
+    val_set: Any = None,
+    partial: bool = False,
+    batch_size: int = 32,
+    workers: int = 0,
 ) -> dict[str, Any]:
-    """Everything a record needs: scores of `maps`, listening, floors, N, missing clips, data hash."""
-    clips = list(loader(dataset, batch_size=64, front_end=model.cfg.front_end))
-    floors = metrics.floors(torch.cat([b.mask for b in clips]) > 0.5, torch.cat([b.objects for b in clips]))
+    """Everything a record needs: each protocol with floor, ceiling and interval, listening, N, missing, data hash.
+
+    Args:
+        model: in any mode.
+        dataset: clips with `ids`, `missing`, `data_hash`; those in its `silent` count only where a protocol asks for
+            silent pairs.
+        maps: which of "m_crs", "m_fine", "m", "m_cos".
+        protocols: names, see `uspl.protocols.names`; "(val)" takes a threshold from `val_set`.
+        listen: also `listening`, scored by the first protocol that needs no silent pairs.
+        val_set: the split "val" on which "(val)" is chosen.
+        partial: score the clips that are there although some, or their annotation, are missing.
+        batch_size, workers: clips loaded at once, and processes that load them; no effect on the values.
+
+    Returns:
+        "protocols" {name: what `Tally.result` gives}; "scores" {map: {"miou", "fscore"}} and "floors" by AVSBench's
+        rules, the ones the study's tables are made of; "listening"; "n", "missing", "partial", "data_hash".
+
+    Raises:
+        ValueError: an unknown protocol, or one that lacks what it needs.
+        DataError: a frame without ground truth, unless `partial`.
+    """
+    options: dict[str, Any] = {"batch_size": batch_size, "workers": workers}
+    jobs = _jobs(model, protocols, maps, val_set, options)
+    tallies = [Tally(job.protocol) for job in jobs]
+    silent: frozenset[str] = getattr(dataset, "silent", frozenset())
+    masks, objects, unannotated = [], [], []
+    for batch, found in predict(model, dataset, maps=maps, exact=True, **options):
+        known = (batch.mask >= 0).flatten(1).all(1)
+        unannotated += _names(batch.ids, ~known)
+        if unannotated and not partial:
+            raise DataError(unannotated[0], "has no ground truth; add --partial to score the clips that have one")
+        quiet = torch.tensor([id in silent for id in batch.ids], device=known.device)
+        for job, tally in zip(jobs, tallies, strict=True):
+            kept = known if job.protocol.silence else known & ~quiet
+            if kept.any():
+                marked = {m: found[m][kept] for m in job.maps}
+                tally.add(_names(batch.ids, kept), marked, batch.mask[kept] > 0.5, quiet[kept] if silent else None)
+        masks.append(batch.mask[known & ~quiet].cpu() > 0.5)
+        objects.append(batch.objects[known & ~quiet].cpu())
+    results = {job.label: tally.result(dataset.ids) for job, tally in zip(jobs, tallies, strict=True)}
+    first = next((job.protocol for job in jobs if not job.protocol.silence), None)
+    sounding = getattr(dataset, "sounding", dataset)
+    found_sounds = listening(model, sounding, maps=maps, protocol=first, **options) if listen else {}
     return {
-        "protocol": "avsbench: mIoU at 0.5 over frames, F-score per video",
-        "n": len(dataset),
-        "missing": list(dataset.missing),
+        "protocol": "; ".join(protocols),
+        "protocols": results,
+        "n": len(dataset) - len(unannotated),
+        "missing": [*dataset.missing, *unannotated],
+        "partial": partial,
         "data_hash": dataset.data_hash,
-        "scores": score(model, dataset, maps=maps, batch_size=batch_size),
-        "listening": listening(model, dataset, maps=maps, batch_size=batch_size) if listen else {},
-        "floors": floors,
+        "listening": found_sounds,
+        **_first_study(model, dataset, results, maps, torch.cat(masks), torch.cat(objects)),
+    }
+
+
+def _names(ids: Sequence[str], chosen: Tensor) -> list[str]:
+    return [id for id, c in zip(ids, chosen.tolist(), strict=True) if c]
+
+
+class Job(NamedTuple):
+    """A protocol and the maps it scores."""
+
+    label: str
+    protocol: Protocol
+    maps: tuple[str, ...]
+
+
+def _jobs(
+    model: USPL, protocols: Sequence[str], maps: Sequence[str], val_set: Any, options: dict[str, Any]
+) -> list[Job]:
+    """A job per protocol; one per map where the threshold is chosen, since each map has its own."""
+    jobs = []
+    for name in protocols:
+        base, _, given = name.partition("(")
+        if given.strip() != "val)" or base == "slavc-extended":
+            jobs.append(Job(name, named(name), tuple(maps)))
+            continue
+        if val_set is None:
+            raise ValueError(f"`{name}` needs the validation split of a data set as `val_set`; got none.")
+        for m in maps:
+            threshold = choose_threshold(model, val_set, protocol=base, map=m, **options)
+            jobs.append(Job(f"{name} for {m}", named(name, threshold), (m,)))
+    return jobs
+
+
+def _first_study(
+    model: USPL, dataset: Any, results: dict[str, Any], maps: Sequence[str], masks: Tensor, objects: Tensor
+) -> dict[str, Any]:
+    """ "scores" and "floors" as the study's tables read them: plain numbers by AVSBench's rules."""
+    if "avsbench" not in results:
+        return {}
+    known = bool((objects != 255).all())
+    plain = {m: {k: s["value"] for k, s in by.items()} for m, by in results["avsbench"]["scores"].items()}
+    usual = model.cfg.binarise == "half" and model.cfg.fscore_per == "video"
+    return {
+        "scores": plain if usual else score(model, dataset, maps=maps),
+        "floors": metrics.floors(masks, objects if known else None),
     }
 
 

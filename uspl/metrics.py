@@ -3,10 +3,30 @@
 from collections.abc import Hashable, Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
+
+from uspl.vsl import auc, binarise, boxes_to_map, check_maps, ciou, ciou_at, ciou_curve, reaching
+
+__all__ = [
+    "auc",
+    "avsbench_fscore",
+    "avsbench_miou",
+    "binarise",
+    "boxes_to_map",
+    "centre_box",
+    "ciou",
+    "ciou_at",
+    "ciou_curve",
+    "f_curves",
+    "f_curves_of_scores",
+    "floors",
+    "iou",
+    "iou_curve",
+    "iou_of_counts",
+    "largest_object",
+]
 
 Masks = Shaped[Tensor, "n h w"]  # bool, or numbers: positive where the pixel sounds
 
@@ -32,7 +52,7 @@ def iou(pred: Bool[Tensor, "n h w"], gt: Bool[Tensor, "n h w"]) -> Float[Tensor,
     tensor([0.3333, 0.7500])
     """
     inter = (pred & gt).flatten(1).sum(1)
-    return _iou(inter, pred.flatten(1).sum(1), gt.flatten(1).sum(1), pred.shape[1:].numel())
+    return iou_of_counts(inter, pred.flatten(1).sum(1), gt.flatten(1).sum(1), pred.shape[1:].numel())
 
 
 def avsbench_miou(logits: Float[Tensor, "n h w"], masks: Masks) -> float:
@@ -45,7 +65,7 @@ def avsbench_miou(logits: Float[Tensor, "n h w"], masks: Masks) -> float:
     >>> avsbench_miou(torch.tensor([[[2.0, -2.0]]]), torch.tensor([[[1.0, 1.0]]]))
     0.5
     """
-    _check(logits, masks)
+    check_maps(logits, masks)
     return iou(logits.sigmoid() > 0.5, masks > 0).mean().item()
 
 
@@ -72,7 +92,7 @@ def avsbench_fscore(
     >>> round(avsbench_fscore(logits, masks), 4)
     1.0
     """
-    _check(logits, masks)
+    check_maps(logits, masks)
     if per not in ("video", "batch"):
         raise ValueError(f"`per` must be 'video' or 'batch'; got {per!r}.")
     if videos is not None and len(videos) != len(logits):
@@ -90,112 +110,38 @@ def avsbench_fscore(
 
 
 def f_curves(logits: Float[Tensor, "n h w"], masks: Masks) -> tuple[Float[Tensor, "n 255"], Bool[Tensor, " n"]]:
-    """F-measure of each frame at 255 thresholds, and whether the frame has a ground truth."""
-    # One histogram of the thresholds each pixel passes stands for 255 comparisons.
-    levels = torch.linspace(0, 1 - 1e-10, 255, device=logits.device)
+    """F-measure of each frame at 255 thresholds of sigmoid(logit), and whether the frame has a ground truth."""
+    return f_curves_of_scores(logits.sigmoid(), masks)
+
+
+def f_curves_of_scores(
+    scores: Float[Tensor, "n h w"], masks: Masks
+) -> tuple[Float[Tensor, "n 255"], Bool[Tensor, " n"]]:
+    """`f_curves` of maps that are in [0, 1] already, in float64."""
+    levels = torch.linspace(0, 1 - 1e-10, 255, device=scores.device)
     curves, counted = [], []
-    for scores, truth in zip(torch.split(logits.sigmoid(), _CHUNK), torch.split(masks > 0, _CHUNK), strict=True):
-        n = len(scores)
-        passed = torch.searchsorted(levels, scores.float().flatten(1).contiguous(), right=True)  # 0 .. 255
-        row = torch.arange(n, device=scores.device)[:, None] * 256
-        inside = truth.flatten(1)
-        everything = _at_least((row + passed).flatten(), n)
-        hits = _at_least((row + passed)[inside], n)
+    for some, truth in zip(torch.split(scores.float(), _CHUNK), torch.split(masks > 0, _CHUNK), strict=True):
+        flat, inside = some.flatten(1), truth.flatten(1)
+        hits = reaching(flat, levels, inside)
         total = inside.sum(1, keepdim=True).double()
-        precision, recall = hits / (everything + 1e-20), hits / (total + 1e-20)
+        precision, recall = hits / (reaching(flat, levels) + 1e-20), hits / (total + 1e-20)
         curves.append(torch.nan_to_num(1.3 * precision * recall / (0.3 * precision + recall), nan=0.0))
         counted.append(total[:, 0] > 0)
-    return torch.cat(curves).float(), torch.cat(counted)
+    return torch.cat(curves), torch.cat(counted)
 
 
-def binarise(maps: Float[Tensor, "n h w"], *, how: Literal["half", "half_image", "adaptive"]) -> Bool[Tensor, "n h w"]:
-    """What a map marks (Reading 17).
+def iou_curve(scores: Float[Tensor, "n h w"], masks: Masks, levels: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
+    """`iou` of the pixels above each level, in float64; a pixel on a level is not marked.
 
-    Args:
-        maps (N, H, W): sounding maps, in [0, 1] for "half".
-        how: "half" is M > 0.5; "half_image" marks the higher half of the pixels, as the VGG-SS peers do;
-            "adaptive" is M >= 0.5 after each map was brought to [0, 1] by its minimum and maximum.
-
-    >>> binarise(torch.tensor([[[0.1, 0.2, 0.3, 0.9]]]), how="half_image").int().tolist()
-    [[[0, 0, 1, 1]]]
+    >>> scores, truth = torch.tensor([[[0.9, 0.6, 0.2]]]), torch.tensor([[[1, 0, 0]]])
+    >>> iou_curve(scores, truth, torch.tensor([0.5, 0.6, 0.7])).round(decimals=4).tolist()
+    [[0.5, 1.0, 1.0]]
     """
-    if how == "half":
-        return maps > 0.5
-    if how not in ("half_image", "adaptive"):
-        raise ValueError(f"`how` must be 'half', 'half_image' or 'adaptive'; got {how!r}.")
-    flat = maps.flatten(1)
-    flat = flat - flat.amin(1, keepdim=True)
-    flat = flat / flat.amax(1, keepdim=True).clamp_min(1e-12)
-    if how == "adaptive":
-        return (flat >= 0.5).view(maps.shape)
-    threshold = flat.sort(1).values[:, flat.shape[1] // 2, None]
-    return (flat >= threshold).view(maps.shape)
-
-
-def ciou(maps: Float[Tensor, "n h w"], gt_maps: Float[Tensor, "n h w"], *, rule: float | str = "half") -> Tensor:
-    """cIoU of the VGG-SS peers: sum(pred gt) / (sum(gt) + sum(pred where gt is 0)).
-
-    Args:
-        maps (N, 224, 224): upsampled sounding maps, any range.
-        gt_maps (N, 224, 224): weights in [0, 1] (`boxes_to_map`); an empty one scores 0.
-        rule: "half" marks the higher half of the pixels, whatever the object's size; a threshold in (0, 1)
-            marks the pixels at or above it, the map taken as it is (bring other ranges to [0, 1] first).
-
-    Returns:
-        (N,): in [0, 1].
-
-    >>> ciou(torch.tensor([[[0.9, 0.8, 0.2, 0.1]]]), torch.tensor([[[1.0, 0.0, 0.0, 0.0]]]))
-    tensor([0.5000])
-    """
-    _check(maps, gt_maps)
-    if rule == "half":
-        pred = binarise(maps, how="half_image")
-    elif isinstance(rule, int | float) and 0 < rule < 1:
-        pred = maps >= rule
-    else:
-        raise ValueError(f"`rule` must be 'half' or a threshold in (0, 1); got {rule!r}.")
-    inter = (pred * gt_maps).flatten(1).sum(1)
-    beside = (pred & (gt_maps == 0)).flatten(1).sum(1)
-    return inter / (gt_maps.flatten(1).sum(1) + beside).clamp_min(1e-12)
-
-
-def ciou_at(cious: Float[Tensor, " n"], threshold: float = 0.5) -> float:
-    """Share of images whose cIoU reaches the threshold: the "cIoU" column of the peers' tables, in [0, 1].
-
-    >>> ciou_at(torch.tensor([0.2, 0.5, 0.9, 0.4]), 0.5)
-    0.5
-    """
-    return (cious.double() >= threshold).double().mean().item()
-
-
-def auc(cious: Float[Tensor, " n"]) -> float:
-    """Area under the share of images that reach a threshold, over 0, 0.05, ..., 1 by trapezoids; in [0, 1].
-
-    >>> round(auc(torch.tensor([0.5])), 4)  # 1 up to 0.5, then 0
-    0.525
-    """
-    levels = torch.tensor([0.05 * i for i in range(21)], dtype=torch.float64, device=cious.device)
-    shares = (cious.double()[:, None] >= levels).double().mean(0)
-    return torch.trapezoid(shares, levels).item()
-
-
-def boxes_to_map(
-    boxes: Sequence[Sequence[float]] | Float[Tensor, "k 4"] | Float[np.ndarray, "k 4"], *, size: int = 224
-) -> Float[Tensor, "{size} {size}"]:
-    """Union of VGG-SS boxes as a 0/1 map: coordinates clipped to [0, 1], times `size`, truncated.
-
-    Args:
-        boxes (k, 4): x1, y1, x2, y2 as shares of the width and height.
-        size: side of the map, pixels.
-
-    >>> boxes_to_map([[0.25, 0.0, 0.75, 0.5]], size=4).int().tolist()
-    [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
-    """
-    corners = torch.as_tensor(np.asarray(boxes, dtype=np.float64).reshape(-1, 4)).clamp(0, 1) * size
-    filled = torch.zeros(size, size)
-    for x1, y1, x2, y2 in corners.long().tolist():
-        filled[y1:y2, x1:x2] = 1
-    return filled
+    check_maps(scores, masks)
+    flat, inside = scores.flatten(1), (masks > 0).flatten(1)
+    above = torch.nextafter(levels, torch.full_like(levels, torch.inf)).to(flat)
+    inter = reaching(flat, above, inside)
+    return iou_of_counts(inter, reaching(flat, above), inside.sum(1, keepdim=True).double(), flat.shape[1])
 
 
 def floors(masks: Masks, objects: UInt8[Tensor, "n h w"] | None = None) -> dict[str, float]:
@@ -229,9 +175,11 @@ def centre_box(masks: Masks) -> tuple[float, int]:
     boxes = torch.zeros(len(sides), h, w, device=masks.device)
     for box, side in zip(boxes, sides, strict=True):
         box[(h - side) // 2 :, (w - side) // 2 :][:side, :side] = 1
-    gt = (masks > 0).flatten(1).float()
-    flat = boxes.flatten(1)
-    means = _iou(gt @ flat.T, flat.sum(1), gt.sum(1, keepdim=True), h * w).mean(0)
+    flat, total = boxes.flatten(1), torch.zeros(len(sides), dtype=torch.float64, device=masks.device)
+    for some in torch.split(masks > 0, _CHUNK):
+        gt = some.flatten(1).float()
+        total += iou_of_counts(gt @ flat.T, flat.sum(1), gt.sum(1, keepdim=True), h * w).double().sum(0)
+    means = total / len(masks)
     best = int(means.argmax())
     return means[best].item(), sides[best]
 
@@ -243,18 +191,6 @@ def largest_object(objects: UInt8[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
     return objects == labels[areas.argmax(1)][:, None, None]
 
 
-def _iou(inter: Tensor, marked: Tensor, truth: Tensor, pixels: int) -> Tensor:
+def iou_of_counts(inter: Tensor, marked: Tensor, truth: Tensor, pixels: int) -> Tensor:
     """The rule of `iou` on counts of pixels."""
     return torch.where(truth > 0, inter / (marked + truth - inter + 1e-7), (pixels - marked) / (pixels + 1e-7))
-
-
-def _at_least(places: Tensor, n: int) -> Tensor:
-    """From places 256 * frame + levels passed: pixels per frame that pass at least level 1, 2, ..., 255."""
-    counts = torch.bincount(places, minlength=256 * n).view(n, 256)
-    return counts.flip(1).cumsum(1).flip(1)[:, 1:].double()
-
-
-def _check(maps: Tensor, truth: Tensor) -> None:
-    if maps.shape != truth.shape or not len(maps):
-        shapes = f"{tuple(maps.shape)} and {tuple(truth.shape)}"
-        raise ValueError(f"maps and ground truth must have one shape (N, H, W) with N >= 1; got {shapes}.")

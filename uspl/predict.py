@@ -1,0 +1,125 @@
+"""Run a model over a set: the maps of each clip, with its own sound or another one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from uspl import align
+from uspl.data import Batch, Clip, collate, sound_input
+from uspl.model import USPL, resize
+
+MAPS = ("m_crs", "m_fine", "m")
+SOUNDS = ("own", "swap", "silence", "noise")
+Found = dict[str, Tensor]  # name of a map -> (B, S, S)
+
+
+def loader(dataset: Dataset[Clip], *, batch_size: int, front_end: str, **options: Any) -> DataLoader[Batch]:
+    """A DataLoader of `Batch`; `options` go to torch's DataLoader."""
+    # A generator of its own: otherwise each pass over the clips would draw from the reader's.
+    options = {"generator": torch.Generator()} | options
+    join = partial(collate, front_end=front_end)
+    return DataLoader(dataset, batch_size=batch_size, collate_fn=join, **options)  # type: ignore[arg-type]
+
+
+def predict(
+    model: USPL,
+    dataset: Dataset[Clip],
+    *,
+    sound: str = "own",
+    maps: Sequence[str] = MAPS,
+    batch_size: int = 32,
+    workers: int = 0,
+    exact: bool = False,
+) -> Iterator[tuple[Batch, Found]]:
+    """`hear` with one sound: the batch and its maps, each (B, S, S)."""
+    options: dict[str, Any] = {"maps": maps, "batch_size": batch_size, "workers": workers, "exact": exact}
+    for batch, found in hear(model, dataset, sounds=(sound,), **options):
+        yield batch, found[sound]
+
+
+def hear(
+    model: USPL,
+    dataset: Dataset[Clip],
+    *,
+    sounds: Sequence[str],
+    partners: Mapping[str, Sequence[int]] | None = None,
+    maps: Sequence[str] = MAPS,
+    batch_size: int = 32,
+    workers: int = 0,
+    exact: bool = False,
+) -> Iterator[tuple[Batch, dict[str, Found]]]:
+    """Maps in [0, 1] at the size of the image, batch by batch, for each of several sounds; an image is encoded once.
+
+    Args:
+        model: in any mode; evaluated in eval mode and left so.
+        dataset: clips, in order.
+        sounds: "own", "swap" (a sound of the first distractor), "silence", "noise" (seeded, white, -20 dB), or a
+            name of `partners`.
+        partners: name -> for each clip the index of the clip whose sound is heard instead.
+        maps: which of "m_crs", "m_fine", "m"; also "m_cos", the cosine of Eq. (1) as (cos + 1) / 2.
+        batch_size: clips that are loaded at once.
+        workers: processes that load clips.
+        exact: one clip per forward pass. Otherwise the last bits of a map depend on `batch_size`.
+
+    Yields:
+        The batch on the model's device, and for each sound its maps, each (B, S, S).
+
+    Raises:
+        ValueError: an unknown sound or map.
+    """
+    partners = partners or {}
+    for name in sounds:
+        if name not in SOUNDS and name not in partners:
+            words = ", ".join(repr(s) for s in (*SOUNDS[:-1], *partners))
+            raise ValueError(f"`sound` must be {words} or 'noise'; got {name!r}.")
+    for name in maps:
+        if name not in (*MAPS, "m_cos"):
+            raise ValueError(f"`maps` must be among {', '.join(MAPS)} and m_cos; got {name!r}.")
+    model.eval()
+    cfg, device = model.cfg, next(model.parameters()).device
+    load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)
+    others = {name: load(Subset(dataset, list(partners[name]))) for name in sounds if name in partners}
+    blank = {k: _other_sound(k, cfg.seconds, cfg.front_end) for k in ("silence", "noise") if k in sounds}
+    for batch, *heard in zip(load(dataset), *others.values(), strict=True):
+        batch = batch.to(device)
+        given = {"own": batch.sound, "swap": batch.swap}
+        given |= {k: v.to(batch.sound).expand_as(batch.sound) for k, v in blank.items()}
+        given |= {k: other.sound.to(device) for k, other in zip(others, heard, strict=True)}
+        chosen = {name: given[name] for name in sounds}
+        step = 1 if exact else len(batch.ids)
+        parts = [
+            _maps(model, batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
+            for i in range(0, len(batch.ids), step)
+        ]
+        yield batch, {k: {m: torch.cat([part[k][m] for part in parts]) for m in maps} for k in chosen}
+
+
+@torch.inference_mode()
+def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
+    """Only what is asked for is computed: the coarse map alone needs neither the walk nor the decoder."""
+    stages, f_v = model.encode_image(image)
+    f_aff = model.f_aff(stages) if "m_fine" in wanted else None
+    found: dict[str, Found] = {}
+    for name, sound in sounds.items():
+        m_crs = align.sounding_map(model.encode_sound(sound).float(), f_v.float())
+        maps = {}
+        if "m_cos" in wanted:
+            maps["m_cos"] = (m_crs + 1) / 2
+        if "m_crs" in wanted:
+            maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
+        if f_aff is not None:
+            maps["m_fine"] = model.walked(model.on_grid(m_crs), f_aff)
+        if "m" in wanted:
+            maps["m"] = torch.sigmoid(model.segment(stages, f_v, m_crs))
+        found[name] = {k: resize(m.float(), model.cfg.image_size) for k, m in maps.items()}
+    return found
+
+
+def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:
+    n = round(seconds * 16_000)
+    wave = 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(0)) if kind == "noise" else torch.zeros(n)
+    return sound_input(wave, front_end=front_end).unsqueeze(0)
