@@ -1,5 +1,6 @@
 """Section 3.4: one run trains, a second loads, a broken one goes on where it stopped; every refusal is a sentence."""
 
+import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,15 @@ def test_delta_rises_in_the_warm_up_alone() -> None:
     cfg = small(delta=0.6, delta_ramp=0.5, warmup_epochs=8)
     assert [round(train._delta(cfg, False, e), 2) for e in range(6)] == [0, 0.15, 0.3, 0.45, 0.6, 0.6]
     assert train._delta(cfg, True, 0) == train._delta(small(delta=0.6, delta_ramp=0.0), False, 0) == 0.6
+
+
+def test_training_needs_no_particular_c_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def missing(name: str) -> None:
+        asked.append(name)
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    run(tmp_path, small(epochs=0), phase="warmup")
+    assert "libc.so.6" in asked

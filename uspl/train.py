@@ -1,5 +1,7 @@
 """Section 3.4: warm-up on MMICL, then the joint objective (Eq. 11), in one loop on Accelerate."""
 
+import contextlib
+import ctypes
 import logging
 import math
 import sys
@@ -122,6 +124,8 @@ def _phase(
     if (folder / "record.json").is_file():
         return checkpoint.load_model(folder, model, cfg, ignore=() if joint else JOINT) | {"folder": str(folder)}
     device = choose_device(cfg.device)
+    if device.type == "cpu":
+        _keep_pages()
     able = device.type == "cuda" and torch.cuda.is_bf16_supported()
     bf16 = cfg.precision == "bf16" or (cfg.precision == "auto" and able)
     accelerator = Accelerator(
@@ -221,6 +225,14 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"`device` is {name!r}, but PyTorch finds no GPU on this machine; take 'auto' or 'cpu'.")
     return device
+
+
+def _keep_pages() -> None:
+    """Let the process keep the memory it frees: glibc hands large blocks back, and each step asks for them again."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no such switch, and no such habit
+        libc = ctypes.CDLL("libc.so.6")
+        for name, value in ((-4, 0), (-1, 2**31 - 1), (-2, 2**28)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+            libc.mallopt(name, value)
 
 
 def _groups(model: USPL, cfg: Config) -> list[dict[str, Any]]:
