@@ -20,6 +20,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 TIER := tiny
 DATA := data/sounding-shapes
+SEEDS := 1
 RUNS := runs/$(TIER)
 LIBRARY := $(wildcard uspl/*.py)
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
@@ -75,14 +76,21 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 	$(PY) -m codespell_lib
 	$(PY) -m pytest
 
-run: install data ## one notebook by papermill: make run NB=04_random_walk P="beta=5 t=4"
-	@[ -n "$(NB)" ] || { echo 'Say which notebook: make run NB=04_random_walk P="beta=5 t=4".' >&2; exit 2; }
+run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
+	@parameters=() options=()
+	for pair in $(P); do
+	  parameters+=(-p "$${pair%%=*}" "$${pair#*=}")
+	  name="$${pair%%=*}"
+	  options+=("--$${name//_/-}" "$${pair#*=}")
+	done
+	if [ -z "$(NB)" ]; then
+	  $(PREFIX)/bin/uspl study --tier $(TIER) --data '$(DATA)' --out results/$(TIER) --variants full --seeds $(SEEDS) "$${options[@]}"
+	  exit
+	fi
 	[ -f "notebooks/$(NB).ipynb" ] || { echo "There is no notebooks/$(NB).ipynb." >&2; ls notebooks >&2; exit 2; }
 	slug="$$(printf '%s' '$(P)' | tr -c 'A-Za-z0-9._' '-')"
 	out="$(RUNS)/$(NB)$${slug:+-$$slug}.ipynb"
 	mkdir -p $(RUNS)
-	parameters=()
-	for pair in $(P); do parameters+=(-p "$${pair%%=*}" "$${pair#*=}"); done
 	$(PY) -m papermill --cwd notebooks --kernel python3 "$${parameters[@]}" "notebooks/$(NB).ipynb" "$$out"
 	echo "The notebook: $$out"
 

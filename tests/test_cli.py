@@ -51,7 +51,7 @@ def test_a_tier_gives_the_defaults(words: list[str], expected: Config, trained: 
         (["train", "--r", "0"], "uspl: `r` must be an integer of at least 1; got 0.\n"),
         (["study", "--variants", "magic"], "uspl: `variants` must be among delta0, "),
         (["train", "--data", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
-        (["check", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
+        (["check", "nowhere"], "uspl: `nowhere` holds no data set: s4_meta_data.csv and s4_data (AVSBench-S4), or "),
         (["evaluate", "--data", "nowhere"], "uspl: `nowhere/s4_meta_data.csv` is missing"),
         (
             ["evaluate", "--protocol", "magic"],

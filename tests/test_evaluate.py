@@ -9,7 +9,7 @@ import torch
 from data_sample import sample
 from test_train import TINY, small
 
-from uspl import evaluate, metrics, record, study
+from uspl import evaluate, metrics, record, study, tables
 from uspl.data import AVSBench
 from uspl.model import USPL, resize
 
@@ -87,13 +87,13 @@ def test_the_study_writes_one_record_per_row_and_seed_and_goes_on(tmp_path: Path
     before = paths[1].stat().st_mtime_ns
     study.study(small(), sample(), tmp_path / "out", **given)
     assert paths[1].stat().st_mtime_ns == before
-    rows = {row.name: row for row in study.table(tmp_path / "out")}
+    rows = {row.name: row for row in tables.table(tmp_path / "out")}
     assert rows["full method, SPS"].miou == [values["scores"]["m"]["miou"]]
     assert rows["whole image"].miou == [round(values["floors"]["whole_image"], 6)]
-    text = study.markdown(tmp_path / "out")
+    text = tables.markdown(tmp_path / "out")
     assert "| SPS without SMR | not run | | | |" in text
     assert f"| full method, M_fine | {values['scores']['m_fine']['miou']:.3f} |" in text  # one seed has no spread
-    assert study.listening(tmp_path / "out").count("\n") == 4
+    assert tables.listening(tmp_path / "out").count("\n") == 4
     with pytest.raises(ValueError, match="`variants` must be among"):
         study.study(small(), sample(), tmp_path / "out", variants=("magic",))
 
@@ -103,12 +103,12 @@ def test_the_best_supervised_length_is_chosen_on_validation(tmp_path: Path) -> N
         scores = {m: {"miou": test, "fscore": test} for m in evaluate.MAPS}
         values = {"variant": name, "seed": 1, "scores": scores, "floors": {}, "history": [{"val_m": val}]}
         record.write(tmp_path / f"{name}-s1.json", values)
-    assert study.table(tmp_path)[-1].miou == [0.1]
+    assert tables.table(tmp_path)[-1].miou == [0.1]
     record.write(tmp_path / "supervised-s2.json", {**values, "seed": 2, "history": [{"val_m": 0.9}]})
-    assert "| supervised bound, SPS | 0.400 ± 0.300 | 0.100 0.700 |" in study.markdown(tmp_path)
+    assert "| supervised bound, SPS | 0.400 ± 0.300 | 0.100 0.700 |" in tables.markdown(tmp_path)
 
 
 def test_the_readme_quotes_the_records() -> None:
     root = Path(__file__).resolve().parents[1]
     readme = (root / "README.md").read_text()
-    assert study.markdown(root / "results/first_light/sounding-shapes") in readme
+    assert tables.markdown(root / "results/first_light/sounding-shapes") in readme

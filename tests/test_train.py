@@ -8,7 +8,7 @@ import pytest
 import torch
 from data_sample import sample
 
-from uspl import checkpoint, objective, train
+from uspl import checkpoint, machine, objective, schedule, train
 from uspl.config import Config
 from uspl.data import AVSBench
 from uspl.evaluate import loader
@@ -130,15 +130,15 @@ def test_unknown_phase_and_device_are_refused(tmp_path: Path) -> None:
         train.train_or_load(small(), sample(), runs=tmp_path, phase="half")
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="`device` is 'cuda', but PyTorch finds no GPU"):
-            train.choose_device("cuda")
-    assert train.choose_device("cpu").type == "cpu"
+            machine.choose_device("cuda")
+    assert machine.choose_device("cpu").type == "cpu"
 
 
 @pytest.mark.parametrize(("seconds", "n"), [("all", 6), ("one", 2), ("first", 2)])
 def test_draw(seconds: str, n: int) -> None:
     ids = ["a_1", "a_2", "a_3", "b_1", "b_2", "b_3"]
     generator = torch.Generator().manual_seed(0)
-    sampler = train.Draw(ids, seconds=seconds, generator=generator)
+    sampler = schedule.Draw(ids, seconds=seconds, generator=generator)
     epochs = [[ids[i] for i in sampler] for _ in range(20)]
     assert all(len(e) == len(set(e)) == len(sampler) == n for e in epochs)
     seen = {i for e in epochs for i in e}
@@ -174,16 +174,16 @@ def test_every_kind_of_step_is_finite_and_reaches_the_encoders(changes: dict[str
 
 
 def test_the_schedule_ramps_and_falls() -> None:
-    factor = train._factor(small(schedule="cosine", ramp_steps=4), 100)
+    factor = schedule.factor(small(schedule="cosine", ramp_steps=4), 100)
     assert [factor(0), factor(3)] == pytest.approx([0.25, 1], abs=0.01)
     assert factor(100) == pytest.approx(0.02)
-    assert train._factor(small(schedule="constant", ramp_steps=0), 100)(50) == 1
+    assert schedule.factor(small(schedule="constant", ramp_steps=0), 100)(50) == 1
 
 
 def test_delta_rises_in_the_warm_up_alone() -> None:
     cfg = small(delta=0.6, delta_ramp=0.5, warmup_epochs=8)
-    assert [round(train._delta(cfg, False, e), 2) for e in range(6)] == [0, 0.15, 0.3, 0.45, 0.6, 0.6]
-    assert train._delta(cfg, True, 0) == train._delta(small(delta=0.6, delta_ramp=0.0), False, 0) == 0.6
+    assert [round(schedule.delta(cfg, False, e), 2) for e in range(6)] == [0, 0.15, 0.3, 0.45, 0.6, 0.6]
+    assert schedule.delta(cfg, True, 0) == schedule.delta(small(delta=0.6, delta_ramp=0.0), False, 0) == 0.6
 
 
 def test_training_needs_no_particular_c_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Checkpoints: safetensors written whole or not at all, with the configuration beside them; never a pickle."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,12 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from uspl import record
-from uspl.config import Config, differences
+from uspl.config import MACHINE, Config, differences
 
 
 def save_model(folder: Path, model: nn.Module, cfg: Config, values: dict[str, Any]) -> None:
     """Write model.safetensors, config.json and record.json to `folder`; the record last, as the sign of completion."""
-    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    record.write_bytes(folder / "model.safetensors", save(state))
+    record.write_bytes(folder / "model.safetensors", _weights(model))
     record.write_text(folder / "config.json", json.dumps(cfg.as_dict(), indent=1) + "\n")
     record.write(folder / "record.json", values)
 
@@ -36,8 +36,7 @@ def load_model(folder: Path, model: nn.Module, cfg: Config, *, ignore: tuple[str
     if not path.is_file():
         raise ValueError(f"`{folder}` holds no checkpoint: `model.safetensors` is missing.")
     stored = Config.from_dict(json.loads((folder / "config.json").read_text()))
-    machine = {"device", "precision", "binarise", "fscore_per"}
-    other = {k: v for k, v in differences(stored, cfg).items() if k not in machine | set(ignore)}
+    other = {k: v for k, v in differences(stored, cfg).items() if k not in MACHINE | set(ignore)}
     if other:
         name, (have, want) = next(iter(other.items()))
         raise ValueError(
@@ -45,6 +44,19 @@ def load_model(folder: Path, model: nn.Module, cfg: Config, *, ignore: tuple[str
         )
     model.load_state_dict(load_file(path))
     return record.read(folder / "record.json")
+
+
+def stored(folder: Path, asked: Config) -> Config:
+    """The configuration of a trained model; where it runs and how it is judged is as asked.
+
+    Raises:
+        ValueError: no checkpoint there.
+    """
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ValueError(f"`{folder}` holds no checkpoint: `config.json` is missing.")
+    fields = {name: getattr(asked, name) for name in MACHINE}
+    return replace(Config.from_dict(json.loads(file.read_text())), **fields)
 
 
 def save_snapshot(folder: Path, epoch: int, maps: dict[str, torch.Tensor]) -> None:
@@ -57,6 +69,17 @@ def snapshots(folder: str | Path) -> list[dict[str, torch.Tensor]]:
     """What `save_snapshot` kept, epoch by epoch: name -> maps (n, S, S) in [0, 1]."""
     files = sorted((Path(folder) / "snapshots").glob("epoch-*.safetensors"))
     return [{name: m.float() for name, m in load_file(f).items()} for f in files]
+
+
+def save_best(folder: Path, model: nn.Module) -> None:
+    """Keep the weights of the best epoch so far."""
+    record.write_bytes(folder / "best.safetensors", _weights(model))
+
+
+def load_best(folder: Path, model: nn.Module) -> None:
+    """Load what `save_best` kept, if it kept any."""
+    if (folder / "best.safetensors").is_file():
+        model.load_state_dict(load_file(folder / "best.safetensors"))
 
 
 def save_resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -91,5 +114,10 @@ def load_resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 
 
 def drop_resume(folder: Path) -> None:
-    """Remove the resume file of a finished phase."""
-    (folder / "resume.safetensors").unlink(missing_ok=True)
+    """Remove what a finished phase no longer needs."""
+    for name in ("resume.safetensors", "best.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _weights(model: nn.Module) -> bytes:
+    return save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()})

@@ -7,8 +7,7 @@ import functools
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from json import dumps, loads
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +25,14 @@ Tier = Annotated[
 ]
 Data = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout")]
 Clips = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs")]
+Boxes = Annotated[Path | None, tyro.conf.arg(help="VGG-SS's box file; its pairs are scored instead of a split")]
+Protocols = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        help="avsbench, vggss-half, ...; a wrong name lists them; avsbench by default, vggss-half with boxes"
+    ),
+]
+Listed = Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")]
 Runs = Annotated[Path, tyro.conf.arg(help="where checkpoints live")]
 TINY = Config.tiny()
 
@@ -35,16 +42,19 @@ def train(
     tier: Tier = "tiny",
     data: Data = Path("data/sounding-shapes"),
     runs: Runs = Path("runs"),
+    train_list: Listed = None,
+    partial: bool = False,
     phase: Literal["warmup", "full"] = "full",
 ) -> None:
     """Train one configuration, or load it if it is there; prints the last validation mIoU.
 
     Args:
+        partial: train on the clips that are there although others are missing.
         phase: "warmup" stops after MMICL.
     """
     from uspl.train import train_or_load
 
-    _, values = train_or_load(cfg, data, runs=runs, phase=phase)
+    _, values = train_or_load(cfg, data, train_list=train_list, partial=partial, runs=runs, phase=phase)
     print(dumps(values["history"][-1] if values["history"] else {}))
 
 
@@ -53,15 +63,14 @@ def evaluate(
     tier: Tier = "tiny",
     data: Clips = Path("data/sounding-shapes"),
     split: str = "val",
-    boxes: Path | None = None,
+    boxes: Boxes = None,
     silent: str | None = None,
-    protocol: tuple[str, ...] = (),
+    protocol: Protocols = (),
     maps: tuple[str, ...] = ("m_crs", "m_fine", "m"),
     val: Path | None = None,
     listen: bool = False,
     partial: bool = False,
     checkpoint: Path | None = None,
-    workers: int = 0,
     runs: Runs = Path("runs"),
     out: Path | None = None,
     json: bool = False,
@@ -70,19 +79,17 @@ def evaluate(
 
     Args:
         split: "val" or "test".
-        boxes: VGG-SS's box file; its pairs are scored instead of a split.
         silent: pairs in which nothing sounds: a split of `data`, or SLAVC's CSV; for slavc-extended.
-        protocol: avsbench, vggss-half, ...; a wrong name lists them. Default: avsbench, or vggss-half with `boxes`.
         maps: m_crs, m_fine, m, or m_cos: Eq. 1 as (cos + 1) / 2, what SLAVC's confidence was made for.
         val: folder whose split "val" chooses the threshold of a protocol such as "vggss-absolute(val)"; default `data`.
         listen: also other sounds, silence and noise: does the map follow?
         partial: score the clips that are there although others are missing; the record says so.
         checkpoint: folder of a trained model, with its own configuration; otherwise it is looked up in `runs`.
-        workers: processes that load clips.
         out: also write the record to this file.
         json: print the record instead of the tables.
     """
     from uspl import record, report
+    from uspl.checkpoint import stored
     from uspl.evaluate import evaluate as run
     from uspl.protocols import named
     from uspl.sets import open_set
@@ -91,70 +98,49 @@ def evaluate(
     for name in names:
         named(name.replace("(val)", "(0.5)"))  # a wrong name is told before anything is loaded
     if checkpoint is not None:
-        cfg = _stored(checkpoint, cfg)
-    given: dict[str, Any] = {
-        "partial": partial,
-        "size": cfg.image_size,
-        "seconds": cfg.seconds,
-        "sound": cfg.sound,
-    }
+        cfg = stored(checkpoint, cfg)
+    given: dict[str, Any] = {"partial": partial, "size": cfg.image_size, "seconds": cfg.seconds, "sound": cfg.sound}
     clips = open_set(data, split, boxes=boxes, silent=silent, **given)
     val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
     model = _model(cfg, data, checkpoint, runs)
-    chosen: dict[str, Any] = {
-        "maps": maps,
-        "protocols": names,
-        "listen": listen,
-        "partial": partial,
-        "workers": workers,
-    }
-    values = run(model, clips, val_set=val_set, **chosen)
-    about = {
-        "config": cfg.as_dict(),
-        "split": split if boxes is None else boxes.name,
-        "data": data.name,
-        "seed": cfg.seed,
-    }
+    how: dict[str, Any] = {"listen": listen, "partial": partial, "workers": cfg.workers}
+    values = run(model, clips, maps=maps, protocols=names, val_set=val_set, **how)
+    about = {"config": cfg.as_dict(), "data": data.name, "seed": cfg.seed}
+    about["split"] = split if boxes is None else boxes.name
     print(dumps(about | values, indent=1) if json else report.markdown(values))
     if out is not None:
         record.write(out, about | values)
 
 
-def _stored(folder: Path, asked: Config) -> Config:
-    """The configuration of a trained model; where it runs, and how AVSBench's two choices are made, is as asked."""
-    file = folder / "config.json"
-    if not file.is_file():
-        raise ValueError(f"`{folder}` holds no checkpoint: `config.json` is missing.")
-    fields = {k: getattr(asked, k) for k in ("device", "precision", "binarise", "fscore_per")}
-    return replace(Config.from_dict(loads(file.read_text())), **fields)
-
-
 def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
     """The model of a folder, or the one that `cfg` and `data` make."""
     from uspl.checkpoint import load_model
+    from uspl.machine import choose_device
     from uspl.model import USPL
     from uspl.table import TABLE
-    from uspl.train import choose_device, train_or_load
+    from uspl.train import train_or_load
 
-    device = choose_device(cfg.device)
     if folder is not None:
         model = USPL(cfg)
         load_model(folder, model, cfg)
-    elif not (data / TABLE).is_file():
+        return model.to(choose_device(cfg.device))
+    if not (data / TABLE).is_file():
         raise ValueError(f"`{data}` holds no clips to train on; name the folder of a trained model with --checkpoint.")
-    else:
-        model, _ = train_or_load(cfg, data, runs=runs)
-    return model.to(device)
+    return train_or_load(cfg, data, runs=runs)[0]
 
 
 def study(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Data = Path("data/sounding-shapes"),
+    data: Clips = Path("data/sounding-shapes"),
     out: Path = Path("results/first_light"),
     seeds: tuple[int, ...] = (1, 2, 3),
     variants: tuple[str, ...] = (),
     split: str = "test",
+    boxes: Boxes = None,
+    protocol: Protocols = (),
+    train_list: Listed = None,
+    partial: bool = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
@@ -164,13 +150,14 @@ def study(
         seeds: training seeds.
         variants: rows of the table; all by default.
         split: "test", or "val" while a recipe is chosen.
+        partial: train and score on the clips that are there although others are missing; the record says so.
     """
     from uspl.study import VARIANTS
     from uspl.study import study as run
 
-    for path in run(
-        cfg, data, out / data.name, seeds=seeds, variants=variants or tuple(VARIANTS), split=split, runs=runs
-    ):
+    options: dict[str, Any] = {"boxes": boxes, "protocols": protocol, "train_list": train_list, "partial": partial}
+    rows = variants or tuple(VARIANTS)
+    for path in run(cfg, data, out / data.name, seeds=seeds, variants=rows, split=split, runs=runs, **options):
         print(path)
 
 
@@ -249,7 +236,17 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _defaults(args: list[str]) -> Config:
-    """The tier's `Config`, read before the other options: those then change single fields of it."""
+    """The tier's `Config`, read before the other options: those then change single fields of it.
+
+    On VGGSound pairs a sound is 3 s long, as the field has it.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--tier", nargs="?", default="tiny", const="tiny")
-    return Config.tier(parser.parse_known_args(args)[0].tier)
+    parser.add_argument("--data", nargs="?", default="", const="")
+    known = parser.parse_known_args(args)[0]
+    changes: dict[str, Any] = {}
+    if known.data and not (Path(known.data) / "s4_meta_data.csv").is_file():
+        from uspl.sets import is_pairs
+
+        changes = {"seconds": 3.0} if is_pairs(known.data) else {}
+    return Config.tier(known.tier, **changes)

@@ -11,6 +11,9 @@ from typing import Any, Literal
 Range = Literal["relu_max", "minmax", "raw"]
 Metric = Literal["euclidean", "chebyshev"]
 
+# Fields that say where a model runs and how it is judged: they have no part in what it learns.
+MACHINE = frozenset(("device", "precision", "workers", "binarise", "fscore_per"))
+
 
 @dataclass(frozen=True)
 class Config:
@@ -101,11 +104,13 @@ class Config:
     head_lr: float = 1.0  # factor on lr for PMV-aff and SPS
     schedule: Literal["constant", "cosine"] = "constant"  # cosine falls to 2 % in each phase
     ramp_steps: int = 0  # steps of linear ramp at the start of each phase
+    keep: Literal["best", "last"] = "best"  # the epoch of Eq. 11 that is best on validation, or the last
     seed: int = 0
 
     # Machine
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", ...
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # "auto": bf16 autocast on a GPU that has it
+    workers: int = 0  # processes that load clips
 
     # Evaluation, section 4.2
     binarise: Literal["half", "half_image", "adaptive"] = "half"  # Reading 17: M > 0.5, or the peers' rules
@@ -161,7 +166,7 @@ class Config:
 
     def slug(self, *ignore: str) -> str:
         """Ten hexadecimal digits that name this configuration, machine fields and `ignore` left out."""
-        drop = {"device", "precision", "binarise", "fscore_per", *ignore}
+        drop = {*MACHINE, *ignore}
         text = json.dumps({k: v for k, v in self.as_dict().items() if k not in drop}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -194,7 +199,8 @@ _RULES: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(("image_size", "map_size", "refine_size", "r", "dim", "aff_dim", "decoder_dim"), _POSITIVE_INT),
     **dict.fromkeys(("batch_size",), ("an integer of at least 2", lambda v: _positive_int(v) and v >= 2)),
     **dict.fromkeys(
-        ("t", "refine_iterations", "aff_offsets", "warmup_epochs", "epochs", "ramp_steps", "seed"), _NOT_NEGATIVE_INT
+        ("t", "refine_iterations", "aff_offsets", "warmup_epochs", "epochs", "ramp_steps", "seed", "workers"),
+        _NOT_NEGATIVE_INT,
     ),
     **dict.fromkeys(("tau", "seconds", "lr", "head_lr"), _POSITIVE),
     **dict.fromkeys(("beta", "lambda1", "lambda2", "lambda3"), _NOT_NEGATIVE),
@@ -237,4 +243,5 @@ _TINY: dict[str, Any] = {
     "head_lr": 2.0,
     "schedule": "cosine",
     "ramp_steps": 20,
+    "keep": "last",
 }

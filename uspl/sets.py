@@ -6,16 +6,61 @@ import gzip
 import hashlib
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch.utils.data import Dataset
 
 from uspl.batch import RATE
-from uspl.data import VGGSS, AVSBench, Clip, around
+from uspl.config import Config
+from uspl.data import VGGSS, AVSBench, Clip, VGGSound, around
 from uspl.media import DataError, waveform
 from uspl.picture import picture
-from uspl.table import stay
+from uspl.table import TABLE, stay
+
+
+class Training(NamedTuple):
+    """The clips of a training."""
+
+    train: Any
+    val: Any  # with masks from AVSBench; from VGGSound, pairs that are held out
+    seconds: str  # which seconds of a video an epoch draws, see `schedule.Draw`
+
+    def about(self) -> dict[str, Any]:
+        """What a record says of them."""
+        leak = {k: getattr(self.train, k) for k in ("leaked", "keep_leaked") if hasattr(self.train, k)}
+        known = {"data_hash": self.train.data_hash, "n_train": len(self.train), "n_val": len(self.val)}
+        return known | {"n_missing": len(self.train.missing)} | leak
+
+
+def training(cfg: Config, root: str | Path, *, train_list: str | Path | None = None, partial: bool = False) -> Training:
+    """The training and validation clips of a folder in AVSBench-S4's layout, or of VGGSound pairs.
+
+    Args:
+        cfg: sizes, seconds, front end, `train_frames`, `keep_leaked`.
+        root: a folder with `s4_meta_data.csv`, or with `frames` and `audio`, or with shards.
+        train_list: ids of VGGSound pairs, one a line; None takes all. One in 50 is held out for validation.
+        partial: AVSBench: take what is there although clips are missing.
+
+    Raises:
+        DataError: no data set there, or what its reader refuses.
+    """
+    given: dict[str, Any] = {"size": cfg.image_size, "seconds": cfg.seconds}
+    if (Path(root) / TABLE).is_file() or not is_pairs(root):
+        if train_list is not None:
+            raise ValueError(f"`train_list` is for VGGSound; `{root}` has its splits in `{TABLE}`.")
+        given |= {"sound": cfg.sound, "partial": partial, "cache": True}
+        frames: Literal["all", "first"] = "first" if cfg.train_frames == "first" else "all"
+        train = AVSBench(root, "train", frames=frames, **given)
+        return Training(train, AVSBench(root, "val", frames="first", **given), cfg.train_frames)
+    given |= {"list_file": train_list, "keep_leaked": cfg.keep_leaked}
+    return Training(VGGSound(root, split="train", **given), VGGSound(root, split="val", **given), "all")
+
+
+def is_pairs(root: str | Path) -> bool:
+    """Does a folder hold VGGSound pairs: `frames` and `audio`, or shards?"""
+    home = Path(root)
+    return ((home / "frames").is_dir() and (home / "audio").is_dir()) or any(home.glob("*.tar"))
 
 
 def open_set(

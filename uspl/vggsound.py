@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -31,6 +32,7 @@ class VGGSound(Dataset[Clip]):
         root: folder with `frames/<id>.jpg` and `audio/<id>.wav`, or with WebDataset shards `*.tar` of
             `<id>.jpg` and `<id>.wav`; both are made by prepare_vggsound.py.
         list_file: ids, one a line, perhaps gzipped: the peers' 10k, 144k or heard list; None takes all that is there.
+        split: "val" holds one pair in 50 out, at least two, by a hash of the id; "train" is the rest; "all" is both.
         keep_leaked: keep test clips that the list names, as the peers did.
         test_ids: what must not be trained on; None is the published VGG-SS list of 5,158 ids.
         size: pixels, side of the frames.
@@ -48,12 +50,15 @@ class VGGSound(Dataset[Clip]):
         root: str | Path,
         list_file: str | Path | None = None,
         *,
+        split: Literal["all", "train", "val"] = "all",
         keep_leaked: bool = False,
         test_ids: Collection[str] | None = None,
         size: int = 224,
         seconds: float = 3.0,
     ) -> None:
-        self.root, self.size, self.seconds, self.keep_leaked = Path(root), size, seconds, keep_leaked
+        if split not in ("all", "train", "val"):
+            raise ValueError(f"`split` must be 'all', 'train' or 'val'; got {split!r}.")
+        self.root, self.split, self.size, self.seconds, self.keep_leaked = Path(root), split, size, seconds, keep_leaked
         shards = sorted(self.root.glob("*.tar"))
         self._store = Shards(shards) if shards else Folder(self.root)
         named = self._store.ids if list_file is None else _compact(read_ids(list_file))
@@ -67,6 +72,11 @@ class VGGSound(Dataset[Clip]):
         self._missing = np.setdiff1d(wanted, self._store.ids)
         if not len(self._ids):
             raise DataError(list_file or root, f"names no training clip whose frame and sound are in `{root}`")
+        if split != "all":
+            held = np.argsort(_hashes(self._ids))[: max(2, len(self._ids) // 50)]
+            self._ids = self._ids[np.sort(held)] if split == "val" else np.delete(self._ids, held)
+        if not len(self._ids):
+            raise DataError(list_file or root, f"names too few pairs in `{root}`: two are held out for validation")
         self.data_hash = self._store.digest(self._ids)
 
     @property

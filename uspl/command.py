@@ -1,0 +1,30 @@
+"""The command that makes a record again, as the record tells it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from uspl.config import Config, differences
+
+
+def nearest(cfg: Config) -> str:
+    """The tier from which a configuration differs least."""
+    return min(("tiny", "paper"), key=lambda name: len(differences(Config.tier(name), cfg)))
+
+
+def flags(cfg: Config, more: Mapping[str, Any]) -> str:
+    """The options of the command that asks for a configuration, and for `more` where it is not empty."""
+    tier = nearest(cfg)
+    chosen = {k: there for k, (_, there) in differences(Config.tier(tier), cfg).items() if k != "seed"}
+    chosen |= {k: v for k, v in more.items() if v}
+    words = [f"--tier {tier}"] if tier != "tiny" else []
+    words += [_flag(k.replace("_", "-"), v) for k, v in chosen.items()]
+    return "".join(f" {w}" for w in words)
+
+
+def _flag(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    words = " ".join(
+        f"'{v}'" if "(" in str(v) else str(v) for v in (value if isinstance(value, list | tuple) else [value])
+    )
+    return f"--{name} {words}"

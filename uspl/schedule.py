@@ -1,0 +1,75 @@
+"""Section 3.4: which clips an epoch draws, and how learning rates and the share of hidden locations change."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler
+
+from uspl.config import Config
+from uspl.model import USPL
+
+
+class Draw(Sampler[int]):
+    """The training pairs of an epoch in random order.
+
+    Args:
+        ids: of the pairs, "<video>_<second>".
+        seconds: "all" pairs, "one" random second of each video, or its "first".
+        generator: source of randomness; seed it before each epoch.
+    """
+
+    def __init__(self, ids: Sequence[str], *, seconds: str, generator: torch.Generator) -> None:
+        videos: dict[str, list[int]] = {}
+        for i, name in enumerate(ids):
+            videos.setdefault(name if seconds == "all" else name.rsplit("_", 1)[0], []).append(i)
+        self.choices = [pairs[:1] if seconds == "first" else pairs for pairs in videos.values()]
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(len(self.choices), generator=self.generator).tolist()
+        luck = torch.rand(len(self.choices), generator=self.generator).tolist()
+        return (self.choices[v][int(u * len(self.choices[v]))] for v, u in zip(order, luck, strict=True))
+
+
+def groups(model: USPL, cfg: Config) -> list[dict[str, Any]]:
+    """Adam's parameter groups: encoders and projectors at `lr`, PMV-aff and SPS at `lr * head_lr`."""
+    heads = [p for part in (model.pmv_aff, model.sps) for p in part.parameters()]
+    known = {id(p) for p in heads}
+    rest = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
+    rates = ((rest, cfg.lr), (heads, cfg.lr * cfg.head_lr))
+    # A schedule that starts in the middle, after a resume, reads where it began.
+    return [{"params": params, "lr": lr, "initial_lr": lr} for params, lr in rates]
+
+
+def factor(cfg: Config, steps: int) -> Any:
+    """Learning-rate factor at a step: a linear ramp, then constant or a cosine down to 2 %."""
+
+    def factor(step: int) -> float:
+        ramp = min(1.0, (step + 1) / cfg.ramp_steps) if cfg.ramp_steps else 1.0
+        if cfg.schedule == "constant":
+            return ramp
+        return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1))))
+
+    return factor
+
+
+def delta(cfg: Config, joint: bool, epoch: int) -> float:
+    """Share of locations hidden in an epoch: a random start first learns what sounds, then how far it reaches."""
+    rise = cfg.delta_ramp * cfg.warmup_epochs
+    return cfg.delta if joint or epoch >= rise else cfg.delta * epoch / rise
+
+
+def seed(seed: int, joint: bool, epoch: int) -> int:
+    """A number per seed, phase and epoch, so that a resumed run draws what an uninterrupted one would."""
+    return (seed * 2 + joint) * 10_000 + epoch * 10
+
+
+def merit(cfg: Config, scores: Mapping[str, float]) -> float:
+    """How good an epoch is, on validation: mIoU of the map the configuration is about; without masks, minus Eq. (2)."""
+    m = "m" if cfg.lambda3 > 0 else "m_fine" if cfg.lambda2 > 0 else "m_crs"
+    return scores.get(f"val_{m}", -scores.get("val_mmicl", 0.0))
