@@ -1,4 +1,4 @@
-"""`uspl train / evaluate / study / readings / check`: the library from the shell; options are made from `Config`."""
+"""`uspl train / evaluate / study / readings / ...`: the library from the shell; options are made from `Config`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from uspl.cli_data import bounds, check
 from uspl.config import Config
 
 if TYPE_CHECKING:
@@ -181,42 +182,6 @@ def readings(
         print(path)
 
 
-def check(
-    root: tyro.conf.Positional[Path],
-    strict: bool = False,
-    all: bool = False,
-    json: bool = False,
-    out: Path | None = None,
-    boxes: Path | None = None,
-    checksums: Path | None = None,
-    write_checksums: Path | None = None,
-) -> None:
-    """What a data folder holds, lacks and hides, and whether scores on it compare with published ones.
-
-    Args:
-        root: folder in AVSBench-S4's layout, or with `frames` and `audio` as VGGSound's.
-        strict: exit with 1 when something is wrong.
-        all: name every clip in trouble, not only the first.
-        json: print the findings as JSON.
-        out: also write the findings as JSON to this file.
-        boxes: the file that names VGG-SS's test clips; `vggss.json` in the folder by default.
-        checksums: compare with this list of SHA-256.
-        write_checksums: write such a list; `sha256sum -c` reads it too.
-    """
-    from uspl import doctor, record
-    from uspl.checksums import listing
-
-    found = doctor.examine(root, boxes=boxes, written=checksums, progress=sys.stderr.isatty())
-    text = dumps(found.as_dict(), indent=1)
-    if out is not None:
-        record.write_text(out, text + "\n")
-    if write_checksums is not None:
-        record.write_text(write_checksums, listing(found.files))
-    print(text if json else doctor.report(found, shown=None if all else doctor.SHOWN))
-    if strict and not found.healthy:
-        raise SystemExit(1)
-
-
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `uspl` command: a user's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -225,7 +190,8 @@ def main(args: list[str] | None = None) -> None:
         cfg = _defaults(args)
         commands: dict[str, Callable[..., None]] = {
             f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings)
-        } | {"check": check}
+        }
+        commands |= {"check": check, "bounds": bounds}
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"uspl: {error}", file=sys.stderr)

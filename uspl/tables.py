@@ -1,7 +1,7 @@
 """Chapter 06's tables, made from the records of a study: each row's seeds, mean, spread and share of the bound."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,3 +96,25 @@ def listening(folder: str | Path) -> str:
             shares = " | ".join(f"{r['listening'][name][m]:.3f}" for name in asked)
             lines.append(f"| {r['seed']} | {m} | {shares} |")
     return "\n".join(lines)
+
+
+def published(file: str | Path, *, extra: Mapping[str, Mapping[str, Sequence[float]]] | None = None) -> str:
+    """Published numbers as a Markdown table: a column per protocol, so that no two share one.
+
+    Args:
+        file: of `results/published`.
+        extra: rows that were measured here, above the published ones: name -> protocol -> values.
+    """
+    values = record.read(file)
+    rows = [(name, "", by) for name, by in (extra or {}).items()]
+    rows += [(r["method"], r["supervision"], {r["protocol"]: r["values"]}) for r in values["rows"]]
+    columns = list(dict.fromkeys(p for _, _, by in rows for p in by))
+    head = " / ".join(values["scores"])
+    lines = [
+        "| | learns from | " + " | ".join(f"{head} [{c}]" for c in columns) + " |",
+        "|---|---|" + "---|" * len(columns),
+    ]
+    for name, learns, by in rows:
+        cells = " | ".join(" / ".join(f"{v:.3f}" for v in by[c]) if c in by else "" for c in columns)
+        lines.append(f"| {name} | {learns} | {cells} |")
+    return "\n".join([*lines, f"| this library | none | {' | '.join('not run here' for _ in columns)} |"])

@@ -178,7 +178,7 @@ class VGGSS(Dataset[Clip]):
         self._pairs: list[tuple[str, str, Path, Path, float | None, list[list[float]]]] = []
         self.missing: list[str] = []
         sizes = hashlib.sha256()
-        for id, kind, boxes in _boxes(Path(box_file)):
+        for id, kind, boxes in read_boxes(Path(box_file)):
             frame, wav, middle = self._files(id, homes)
             if frame.is_file() and wav.is_file():
                 self._pairs.append((id, kind, frame, wav, middle, boxes))
@@ -210,7 +210,8 @@ class VGGSS(Dataset[Clip]):
         return Clip(id, kind, picture(frame, self.size), wave, mask, None, None)
 
 
-def _boxes(file: Path) -> list[tuple[str, str, list[list[float]]]]:
+def read_boxes(file: Path) -> list[tuple[str, str, list[list[float]]]]:
+    """Id, class and boxes [x1, y1, x2, y2] in [0, 1] of each entry. Raises DataError as `VGGSS` does."""
     if not file.is_file():
         raise DataError(file, "is missing")
     try:

@@ -1,0 +1,67 @@
+"""What annotation files alone say: the floor and the ceiling of each protocol, and test clips in a training list."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uspl.media import DataError
+from uspl.metrics import boxes_to_map
+from uspl.protocols import named
+from uspl.tally import Tally
+from uspl.vggsound import leaked, read_boxes, read_ids
+
+PROTOCOLS = ("vggss-half", "vggss-half-strict", "vggss-absolute(0.5)", "vggss-adaptive")
+SIDE = 224  # pixels, of the published evaluation
+
+
+def bounds(file: str | Path) -> dict[str, Any]:
+    """Floor and ceiling of each VGG-SS protocol on the boxes of a file: no picture, no sound, no model.
+
+    Args:
+        file: VGG-SS's JSON of {"file", "class", "bbox"}.
+
+    Returns:
+        "n" pairs; "area", the mean share of the image that is marked; "protocols" {name: {"rule", "floors":
+        {guess: {score: value}}, "ceiling": {score: value}}}; "file", "sha256".
+
+    Raises:
+        DataError: a missing or malformed file.
+    """
+    entries = read_boxes(Path(file))
+    truth = torch.stack([boxes_to_map(box, size=SIDE) > 0 for _, _, box in entries])
+    found = {}
+    for name in PROTOCOLS:
+        tally = Tally(named(name))
+        for start in range(0, len(entries), 64):
+            some = slice(start, start + 64)
+            tally.add([id for id, _, _ in entries[some]], {}, truth[some])
+        result = tally.result()
+        found[name] = {key: result[key] for key in ("rule", "floors", "ceiling")}
+    return _about(file) | {
+        "n": len(entries),
+        "area": (truth.count_nonzero() / truth.numel()).item(),
+        "protocols": found,
+    }
+
+
+def leak(file: str | Path) -> dict[str, Any]:
+    """How many ids of a training list are test clips of VGG-SS.
+
+    Raises:
+        DataError: a missing or malformed file.
+    """
+    ids = read_ids(file)
+    return _about(file) | {"n": len(ids), "leaked": int(leaked(ids).sum())}
+
+
+def measure(file: str | Path) -> dict[str, Any]:
+    """`bounds` of a box file, `leak` of a list of ids."""
+    if not Path(file).is_file():
+        raise DataError(file, "is missing")
+    return bounds(file) if Path(file).suffix == ".json" else leak(file)
+
+
+def _about(file: str | Path) -> dict[str, Any]:
+    return {"file": Path(file).name, "sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest()}
