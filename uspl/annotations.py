@@ -30,20 +30,17 @@ def bounds(file: str | Path) -> dict[str, Any]:
         DataError: a missing or malformed file.
     """
     entries = read_boxes(Path(file))
-    truth = torch.stack([boxes_to_map(box, size=SIDE) > 0 for _, _, box in entries])
-    found = {}
-    for name in PROTOCOLS:
-        tally = Tally(named(name))
-        for start in range(0, len(entries), 64):
-            some = slice(start, start + 64)
-            tally.add([id for id, _, _ in entries[some]], {}, truth[some])
-        result = tally.result()
-        found[name] = {key: result[key] for key in ("rule", "floors", "ceiling")}
-    return _about(file) | {
-        "n": len(entries),
-        "area": (truth.count_nonzero() / truth.numel()).item(),
-        "protocols": found,
-    }
+    tallies = {name: Tally(named(name)) for name in PROTOCOLS}
+    marked = 0
+    for start in range(0, len(entries), 64):
+        ids, _, boxes = zip(*entries[start : start + 64], strict=True)
+        truth = torch.stack([boxes_to_map(one, size=SIDE) > 0 for one in boxes])
+        marked += int(truth.count_nonzero())
+        for tally in tallies.values():
+            tally.add(ids, {}, truth)
+    kept = ("rule", "floors", "ceiling")
+    found = {name: {k: v for k, v in tally.result().items() if k in kept} for name, tally in tallies.items()}
+    return _about(file) | {"n": len(entries), "area": marked / len(entries) / SIDE**2, "protocols": found}
 
 
 def leak(file: str | Path) -> dict[str, Any]:

@@ -220,4 +220,6 @@ def read_boxes(file: Path) -> list[tuple[str, str, list[list[float]]]]:
         raise DataError(file, 'is no JSON list of {"file", "class", "bbox"}') from error
     for id, _, _ in entries:
         stay(str(id), file)
+    if not entries:
+        raise DataError(file, "lists no pair")
     return entries
