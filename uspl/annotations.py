@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from uspl import machine
 from uspl.media import DataError
 from uspl.metrics import boxes_to_map
 from uspl.protocols import named
@@ -29,6 +30,7 @@ def bounds(file: str | Path) -> dict[str, Any]:
     Raises:
         DataError: a missing or malformed file.
     """
+    machine.pages(keep=False)
     entries = read_boxes(Path(file))
     tallies = {name: Tally(named(name)) for name in PROTOCOLS}
     marked = 0

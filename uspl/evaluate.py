@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from uspl import align, metrics
+from uspl import align, machine, metrics
 from uspl.data import Batch, Clip
 from uspl.listen import area, listening
 from uspl.media import DataError
@@ -160,6 +160,7 @@ def evaluate(
         ValueError: an unknown protocol, or one that lacks what it needs.
         DataError: a frame without ground truth, unless `partial`.
     """
+    machine.pages(keep=False)
     options: dict[str, Any] = {"batch_size": batch_size, "workers": workers}
     jobs = _jobs(model, protocols, maps, val_set, options)
     tallies = [Tally(job.protocol) for job in jobs]

@@ -109,7 +109,7 @@ def _phase(
         return checkpoint.load_model(folder, model, cfg, ignore=() if joint else JOINT) | {"folder": str(folder)}
     device = machine.choose_device(cfg.device)
     if device.type == "cpu":
-        machine.keep_pages()
+        machine.pages(keep=True)
     able = device.type == "cuda" and torch.cuda.is_bf16_supported()
     bf16 = cfg.precision == "bf16" or (cfg.precision == "auto" and able)
     accelerator = Accelerator(
