@@ -79,9 +79,10 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
 	@parameters=() options=()
 	for pair in $(P); do
-	  parameters+=(-p "$${pair%%=*}" "$${pair#*=}")
-	  name="$${pair%%=*}"
-	  options+=("--$${name//_/-}" "$${pair#*=}")
+	  name="$${pair%%=*}" value="$${pair#*=}"
+	  parameters+=(-p "$$name" "$$value")
+	  options+=("--$${name//_/-}")
+	  [ "$$value" = True ] || options+=("$$value")
 	done
 	if [ -z "$(NB)" ]; then
 	  $(PREFIX)/bin/uspl study --tier $(TIER) --data '$(DATA)' --out results/$(TIER) --variants full --seeds $(SEEDS) "$${options[@]}"

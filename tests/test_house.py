@@ -127,7 +127,7 @@ def test_library_files_fit_on_a_page() -> None:
     for path in (ROOT / "uspl").glob("*.py"):
         text = path.read_text()
         assert len(text.splitlines()) <= 260, f"uspl/{path.name} has {len(text.splitlines())} lines."
-        if path.name != "cli.py":
+        if not path.name.startswith("cli"):
             assert not re.search(r"^\s*print\(", text, re.MULTILINE), f"uspl/{path.name} prints."
         if path.name not in {"viz.py", "html.py"}:
             assert "matplotlib" not in text, f"uspl/{path.name} plots."

@@ -91,6 +91,11 @@ class AVSBench(Dataset[Clip]):
         self.ids = [f"{name}_{k}" for name, _, k in self._pairs]
         self.data_hash = sizes.hexdigest()[:12]
 
+    @property
+    def categories(self) -> list[str]:
+        """Of each pair, in the order of `ids`."""
+        return [category for _, category, _ in self._pairs]
+
     def _list(self, videos: list[tuple[str, str]], frames: str, partial: bool, sizes: Any) -> None:
         """List the seconds of each video, and note the sizes of their files."""
         lacks: DataError | None = None

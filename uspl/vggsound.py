@@ -190,6 +190,11 @@ class VGGSS(Dataset[Clip]):
         self.ids = [pair[0] for pair in self._pairs]
         self.data_hash = sizes.hexdigest()[:12]
 
+    @property
+    def categories(self) -> list[str]:
+        """Of each pair, in the order of `ids`."""
+        return [pair[1] for pair in self._pairs]
+
     def _files(self, id: str, homes: dict[str, Path] | None) -> tuple[Path, Path, float | None]:
         """Frame, sound, and the s around which the sound is cut (None: the middle of the file)."""
         if homes is None:
