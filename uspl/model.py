@@ -120,19 +120,26 @@ class USPL(nn.Module):
         features: Tensor = self.pmv_aff(stages)
         return features.float().contiguous()
 
-    def walked(self, m: Float[Tensor, "b g g"], f_aff: Float[Tensor, "b c g g"]) -> Float[Tensor, "b g g"]:
-        """Eqs. (3), (7), (8): the fine map, normalised again (Reading 2)."""
+    def affinities(self, f_aff: Float[Tensor, "b c g g"]) -> Float[Tensor, "b k g g"]:
+        """Eq. (3): whoever listens to several sounds needs them once per image."""
+        return affinity(f_aff, r=self.cfg.r, metric=self.cfg.metric, reduce=self.cfg.reduce)
+
+    def walked(self, m: Float[Tensor, "b g g"], a: Float[Tensor, "b k g g"]) -> Float[Tensor, "b g g"]:
+        """Eqs. (7), (8): the fine map, normalised again (Reading 2)."""
         cfg = self.cfg
-        a = affinity(f_aff, r=cfg.r, metric=cfg.metric, reduce=cfg.reduce)
         m = walk.random_walk(m, a, beta=cfg.beta, t=cfg.t, r=cfg.r, metric=cfg.metric, reading=cfg.reading)
         return align.normalise_map(m, cfg.map_range)
 
     def segment(
-        self, stages: Sequence[Tensor], f_v: Float[Tensor, "b c h w"], m_crs: Float[Tensor, "b h w"]
+        self,
+        stages: Sequence[Tensor],
+        f_v: Float[Tensor, "b c h w"],
+        m_crs: Float[Tensor, "b h w"],
+        sides: Sequence[Tensor] | None = None,
     ) -> Float[Tensor, "b s s"]:
-        """Eqs. (9), (10): SPS logits at the size of the image."""
+        """Eqs. (9), (10): SPS logits at the size of the image; `sides` as `sps.sides(stages)` gives them, if known."""
         f_av = fuse(stages[3] if self.cfg.fuse_on == "stage4" else f_v, m_crs)
-        logits: Tensor = self.sps((*stages[:3], f_av))
+        logits: Tensor = self.sps((*stages[:3], f_av), sides)
         return resize(logits.float(), self.cfg.image_size)
 
     def forward(self, image: Float[Tensor, "b 3 s s"], sound: Tensor) -> Maps:
@@ -152,7 +159,7 @@ class USPL(nn.Module):
         m_rf = self.refined(image, m_norm)
         y_tri = refine.trimap(m_rf, beta_l=self.cfg.beta_l, beta_h=self.cfg.beta_h)
         f_aff = self.f_aff(stages)
-        m_fine = self.walked(m_norm, f_aff)
+        m_fine = self.walked(m_norm, self.affinities(f_aff))
         logits = self.segment(stages, f_v, m_crs)
         return Maps(f_a, f_v, m_crs, m_norm, m_rf, y_tri, f_aff, m_fine, logits, torch.sigmoid(logits))
 

@@ -100,7 +100,7 @@ class Objective(nn.Module):
             l_aff = loss_on(f_aff, y_tri, offs, reduce=cfg.reduce, balanced=cfg.balanced)
         if cfg.lambda3 > 0:
             if cfg.teacher == "m_fine" and f_aff is not None:
-                target = model.walked(m, f_aff.detach() if cfg.detach else f_aff)
+                target = model.walked(m, model.affinities(f_aff.detach() if cfg.detach else f_aff))
             else:
                 target = batch.mask if cfg.teacher == "mask" else m
             target = resize(target, cfg.image_size)

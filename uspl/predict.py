@@ -102,7 +102,8 @@ def hear(
 def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
     """Only what is asked for is computed: the coarse map alone needs neither the walk nor the decoder."""
     stages, f_v = model.encode_image(image)
-    f_aff = model.f_aff(stages) if "m_fine" in wanted else None
+    a = model.affinities(model.f_aff(stages)) if "m_fine" in wanted else None
+    sides = model.sps.sides(stages) if "m" in wanted else None
     found: dict[str, Found] = {}
     for name, sound in sounds.items():
         m_crs = align.sounding_map(model.encode_sound(sound).float(), f_v.float())
@@ -111,10 +112,10 @@ def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequ
             maps["m_cos"] = (m_crs + 1) / 2
         if "m_crs" in wanted:
             maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
-        if f_aff is not None:
-            maps["m_fine"] = model.walked(model.on_grid(m_crs), f_aff)
-        if "m" in wanted:
-            maps["m"] = torch.sigmoid(model.segment(stages, f_v, m_crs))
+        if a is not None:
+            maps["m_fine"] = model.walked(model.on_grid(m_crs), a)
+        if sides is not None:
+            maps["m"] = torch.sigmoid(model.segment(stages, f_v, m_crs, sides))
         found[name] = {k: resize(m.float(), model.cfg.image_size) for k, m in maps.items()}
     return found
 

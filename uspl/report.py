@@ -22,7 +22,7 @@ def markdown(values: Mapping[str, Any]) -> str:
     for name, result in values["protocols"].items():
         lines += ["", f"### {name}", "", f"{result['rule']} Source: {result['source']}.", "", *_table(result)]
     if values.get("listening"):
-        lines += ["", "### Does it listen?", "", *_heard(values["listening"])]
+        lines += ["", "### Does it listen?", "", listening(values["listening"])]
     return "\n".join(lines)
 
 
@@ -88,7 +88,7 @@ def _table(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _heard(heard: Mapping[str, Any]) -> list[str]:
+def listening(heard: Mapping[str, Any]) -> str:
     """One table: a row per map and sound; the score is one protocol's."""
     headline = next(iter(next(iter(heard["scores"]["own"].values()))))
     title = f"{SCORES[headline]} [{heard['protocol']}]"
@@ -108,4 +108,4 @@ def _heard(heard: Mapping[str, Any]) -> list[str]:
             moved = "" if sound == "own" else f"{heard['moved'][sound][m]:.3f}"
             right = f"{heard[sound][m]:.3f}" if sound in ("own", "swap") and sound in heard else ""
             lines.append(f"| {m} | {sound} | {value} | {heard['area'][sound][m]:.3f} | {moved} | {right} |")
-    return lines
+    return "\n".join(lines)

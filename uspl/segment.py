@@ -159,12 +159,14 @@ class ASPPFPNDecoder(nn.Module):
             nn.Conv2d(dim // 8, 1, 1),
         )
 
-    def forward(self, stages: Sequence[Tensor]) -> Tensor:
+    def sides(self, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """ASPP on the three stages that do not hear: the same for every sound."""
+        return self.conv1(stages[0]), self.conv2(stages[1]), self.conv3(stages[2])
+
+    def forward(self, stages: Sequence[Tensor], sides: Sequence[Tensor] | None = None) -> Tensor:
         """Four stages (B, c_i, h_i, w_i), the last one F_av of Eq. (9) -> logits (B, S, S)."""
-        f1, f2, f3, f4 = (
-            aspp(s) for aspp, s in zip((self.conv1, self.conv2, self.conv3, self.conv4), stages, strict=True)
-        )
-        x = self.path3(self.path4(f4), f3)
+        f1, f2, f3 = self.sides(stages) if sides is None else sides
+        x = self.path3(self.path4(self.conv4(stages[3])), f3)
         x = self.path1(self.path2(x, f2), f1)
         logits: Tensor = self.output_conv(x)
         return logits.squeeze(1)
