@@ -106,6 +106,11 @@ def test_the_best_supervised_length_is_chosen_on_validation(tmp_path: Path) -> N
     assert tables.table(tmp_path)[-1].miou == [0.1]
     record.write(tmp_path / "supervised-s2.json", {**values, "seed": 2, "history": [{"val_m": 0.9}]})
     assert "| supervised bound, SPS | 0.400 ± 0.300 | 0.100 0.700 |" in tables.markdown(tmp_path)
+    scores = {m: {"miou": 0.5, "fscore": 0.5} for m in evaluate.MAPS}
+    record.write(tmp_path / "full-s1.json", {**values, "variant": "full", "scores": scores})
+    text = tables.markdown(tmp_path)
+    assert "| supervised, SPS, stopped too early to be a bound | 0.400" in text
+    assert "%" not in text
 
 
 def test_the_readme_quotes_the_records() -> None:
