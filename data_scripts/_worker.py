@@ -108,5 +108,7 @@ class Decoders(WorkerPlugin):  # type: ignore[misc]
 
 def cut(job: dict[str, Any]) -> list[str]:
     """Status and reason of one clip."""
-    decoders: Decoders = distributed.get_worker().plugins[PLUGIN]
+    decoders: Decoders | None = distributed.get_worker().plugins.get(PLUGIN)
+    if decoders is None:  # the run was stopped: nobody waits for the answer
+        return ["bad", "was not cut: the run was stopped"]
     return decoders.cut(job)

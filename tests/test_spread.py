@@ -69,6 +69,13 @@ def test_no_decoder_outlives_its_run(stub: tuple[str, ...], tmp_path: Path) -> N
             pytest.fail(f"decoder {pid} is alive")
 
 
+def test_a_job_that_comes_after_the_end_is_no_error(stub: tuple[str, ...]) -> None:
+    with spread.cluster(None, 1, 5.0, stub) as client:
+        client.unregister_worker_plugin(spread._worker.PLUGIN)
+        assert client.submit(spread._worker.cut, {}).result() == ["bad", "was not cut: the run was stopped"]
+        client.register_plugin(spread._worker.Decoders(stub, 5.0))
+
+
 def test_nothing_listens_to_other_machines(stub: tuple[str, ...]) -> None:
     with spread.cluster(None, 1, 5.0, stub) as client:
         servers = [client.cluster.scheduler, *client.cluster.workers.values()]
