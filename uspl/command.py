@@ -1,5 +1,6 @@
 """The command that makes a record again, as the record tells it."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,5 @@ def flags(cfg: Config, more: Mapping[str, Any]) -> str:
 def _flag(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    words = " ".join(
-        f"'{v}'" if "(" in str(v) else str(v) for v in (value if isinstance(value, list | tuple) else [value])
-    )
-    return f"--{name} {words}"
+    words = value if isinstance(value, list | tuple) else [value]
+    return " ".join([f"--{name}", *(shlex.quote(str(word)) for word in words)])

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,7 +125,7 @@ def study(
                 about = _about(asked, trained) | {"variant": name, "data": root.name}
                 about["split"] = split if boxes is None else Path(boxes).name
                 more = {"protocol": protocols, "boxes": boxes, "train-list": train_list, "partial": partial}
-                words = f"uspl study --data {root} --variants {name} --seeds {seed} --split {split}"
+                words = f"uspl study --data {shlex.quote(str(root))} --variants {name} --seeds {seed} --split {split}"
                 about["command"] = words + command.flags(cfg, more)
                 record.write(path, about | values)
                 log.info("%s: %s", path, values.get("scores", ""))
