@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from uspl.affinity import affinity_labels, affinity_loss, loss_on, offsets, to_dense
+from uspl import pairs
+from uspl.affinity import affinity_labels, affinity_loss, offsets, to_dense
 
 seeds = st.integers(0, 999)
 metrics = st.sampled_from(["euclidean", "chebyshev"])
@@ -192,7 +193,7 @@ def test_naming_the_other_class_changes_nothing(seed: int, metric: str) -> None:
 def test_a_draw_of_offsets_is_their_share_of_the_pairs(seed: int) -> None:
     """Training draws a few offsets per step: all of them are the whole loss."""
     f, y = normal(seed, 1, 2, 5, 5), some_trimap(seed + 1, 1, 5, 5)
-    whole = loss_on(f, y, offsets(3).flip(0), reduce="mean", balanced=True)
+    whole = pairs.loss(f, y, offsets(3).flip(0), reduce="mean", balanced=True)
     torch.testing.assert_close(whole, affinity_loss(f, y, r=3))
 
 
