@@ -6,11 +6,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from uspl import fast as kernels
 from uspl.affinity import offsets
-from uspl.pairs import inside
+from uspl.pairs import inside, only_once
 
 
 def transition(
@@ -138,8 +137,8 @@ class _Walk(torch.autograd.Function):
         return maps[:, steps % kept, r : r + h, r : r + w].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
+        only_once("random_walk")
         weights, offs, degree, maps = ctx.saved_tensors
         r = ctx.r
         padded = F.pad(grad, (r, r, r, r))
