@@ -109,7 +109,7 @@ class _Loss(torch.autograd.Function):
         if fast:
             sums, pull = kernels.loss(x, y_tri, offs, scale, D_MIN)
         else:
-            sums, pull = _loss(x, y_tri, offs, scale)
+            sums, pull = loss_sums(x, y_tri, offs, scale)
         numbers = sums[2:] if balanced else sums[2:].sum().expand(2)
         share = (0.5 if balanced else 1.0) / numbers.clamp_min(1)
         ctx.save_for_backward(x, offs, pull, share)
@@ -174,7 +174,7 @@ def _pulled(x: Tensor, offs: Tensor, pull: Tensor) -> Tensor:
     return total
 
 
-def _loss(x: Tensor, y_tri: Tensor, offs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def loss_sums(x: Tensor, y_tri: Tensor, offs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """As `fast.loss`."""
     label, d = labels(y_tri, offs), _distance(x, offs, scale)
     like, unlike = label == 1, label == 0
