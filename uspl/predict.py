@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from uspl import align
 from uspl.data import Batch, Clip, collate, sound_input
+from uspl.deploy import for_inference, has_bf16
 from uspl.model import USPL, resize
 
 MAPS = ("m_crs", "m_fine", "m")
@@ -55,7 +56,8 @@ def hear(
     """Maps in [0, 1] at the size of the image, batch by batch, for each of several sounds; an image is encoded once.
 
     Args:
-        model: in any mode; evaluated in eval mode and left so.
+        model: in any mode; left in eval mode. What runs is a copy made by `deploy.for_inference`, in bf16 only where
+            `Config.precision` says so and the machine has it.
         dataset: clips, in order.
         sounds: "own", "swap" (a sound of the first distractor), "silence", "noise" (seeded, white, -20 dB), or a
             name of `partners`.
@@ -81,6 +83,7 @@ def hear(
             raise ValueError(f"`maps` must be among {', '.join(MAPS)} and m_cos; got {name!r}.")
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
+    ready = for_inference(model, precision="bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32")
     load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)
     others = {name: load(Subset(dataset, list(partners[name]))) for name in sounds if name in partners}
     blank = {k: _other_sound(k, cfg.seconds, cfg.front_end) for k in ("silence", "noise") if k in sounds}
@@ -92,7 +95,7 @@ def hear(
         chosen = {name: given[name] for name in sounds}
         step = 1 if exact else len(batch.ids)
         parts = [
-            _maps(model, batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
+            _maps(ready, batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
             for i in range(0, len(batch.ids), step)
         ]
         yield batch, {k: {m: torch.cat([part[k][m] for part in parts]) for m in maps} for k in chosen}

@@ -77,8 +77,8 @@ class ASPP(nn.Module):
         self.conv2d_list = nn.ModuleList(nn.Conv2d(c_in, c_out, 3, padding=d, dilation=d) for d in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu":
-            # bf16 on the CPU: the backward of a dilated convolution gives NaN, so this branch stays in float32.
+        if x.device.type == "cpu" and torch.is_grad_enabled():
+            # bf16 on the CPU: the backward of a dilated convolution gives NaN, so training stays in float32 here.
             with torch.autocast("cpu", enabled=False):
                 return self._sum(x.float())
         return self._sum(x)
