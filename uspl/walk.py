@@ -79,6 +79,7 @@ def random_walk(
 
     Raises:
         ValueError: negative `t`, an unknown `reading`, or what `transition` refuses.
+        RuntimeError: a second derivative is asked for.
 
     Source: the paper, section 3.2.
 
