@@ -63,7 +63,7 @@ def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) ->
     h, w = m.shape[1:]
 
     def prepared(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weights, degree = np.zeros((len(a), h + 2 * r, w + 2 * r), a.dtype), np.empty((h, w), a.dtype)
+        weights, degree = np.zeros((len(a), h + 2 * r, w + 2 * r), a.dtype), np.empty((h + 2 * r, w + 2 * r), a.dtype)
         kernels.power(a, moves, beta, r, weights)
         kernels.degree(weights, moves, r, degree)
         return weights, degree
