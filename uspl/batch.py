@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
     ids: list[str]
     image: Float[Tensor, "b 3 s s"]  # ImageNet-normalised
-    sound: Float[Tensor, "b *input"]  # (B, N, 1, 96, 64) log-mel patches, or (B, 1, 257, T) spectrograms
+    sound: Float[Tensor, "b *input"]  # (B, N, 1, 96, 64) patches, (B, 1, 257, T) spectrograms, (B, 128) embeddings
     mask: Float[Tensor, "b s s"]  # 0 or 1; -1 everywhere where there is no annotation
     objects: UInt8[Tensor, "b s s"]  # labels of `Clip.objects`; 255 everywhere where there are none
     swap: Float[Tensor, "b *input"]  # like `sound`; zeros where there is none
@@ -68,14 +68,19 @@ def collate(clips: Sequence[Clip], *, front_end: str = "vggish") -> Batch:
     unknown, none = torch.full(side, -1.0), torch.full(side, 255, dtype=torch.uint8)
     mask = torch.stack([unknown if c.mask is None else c.mask.float() for c in clips])
     objects = torch.stack([none if c.objects is None else c.objects for c in clips])
-    for which in ("wave", "swap"):
-        _listen(clips, which, front_end)
-    sound = torch.stack([c.inputs[f"wave/{front_end}"] for c in clips])
+    sound = sounds(clips, front_end=front_end)
     swap = torch.zeros_like(sound)
+    _listen(clips, "swap", front_end)
     for i, clip in enumerate(clips):
         if clip.swap is not None:
             swap[i] = clip.inputs[f"swap/{front_end}"]
     return Batch([c.id for c in clips], image, sound, mask, objects, swap)
+
+
+def sounds(clips: Sequence[Clip], *, front_end: str = "vggish") -> Float[Tensor, "b *input"]:
+    """What the sound encoder takes of each clip, as in `Batch.sound`."""
+    _listen(clips, "wave", front_end)
+    return torch.stack([c.inputs[f"wave/{front_end}"] for c in clips])
 
 
 def flipped(batch: Batch, generator: torch.Generator) -> Batch:
