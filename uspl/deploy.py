@@ -4,7 +4,7 @@ import copy
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -62,8 +62,12 @@ def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False
         if isinstance(part, nn.Conv2d | nn.Linear) and precision == "bf16":
             part.to(torch.bfloat16).register_forward_pre_hook(_in_bf16)
     if compile:
-        for part in (ready.visual, ready.audio, ready.project_v, ready.pmv_aff, *ready.sps.children()):
-            _compile(part)
+        sps: Any = ready.sps
+        parts: list[Any] = [ready.visual, ready.audio, ready.project_v, ready.pmv_aff, sps]
+        for part in parts:
+            part.forward = _compiled(part.forward)
+        sps.sides, decode = _compiled(sps.sides), sps.forward
+        sps.forward = lambda stages, sides=None: decode(stages, sps.sides(stages) if sides is None else sides)
     return ready
 
 
@@ -80,16 +84,16 @@ def is_ready(model: USPL) -> bool:
     return not any(p.requires_grad for p in model.parameters()) and not any(_pairs(model))
 
 
-def _compile(part: nn.Module) -> None:
+def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:
     from torch._inductor import config
 
-    compiled = torch.compile(part.forward)
+    compiled = torch.compile(call)
 
-    def forward(*inputs: Any) -> Any:
+    def run(*inputs: Any) -> Any:
         with config.patch(freezing=True):  # weights are constants, laid out once as the processor wants them
             return compiled(*inputs)
 
-    part.forward = forward
+    return run
 
 
 def _pairs(model: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
