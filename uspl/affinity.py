@@ -1,15 +1,10 @@
 """Section 3.2: who belongs together. Affinity (Eq. 3), its labels and its loss (Eq. 6), as K neighbours per pixel."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-# Identical features with different labels: d is held here, so -log(1 - A) stops at 11.5 instead of infinity.
-_D_MIN = 1e-5
+from uspl import pairs
 
 
 def offsets(r: int, *, metric: str = "euclidean") -> Int[Tensor, "k 2"]:
@@ -39,7 +34,7 @@ def offsets(r: int, *, metric: str = "euclidean") -> Int[Tensor, "k 2"]:
 
 
 def affinity(
-    f_aff: Float[Tensor, "b c h w"], *, r: int, metric: str = "euclidean", reduce: str = "mean"
+    f_aff: Float[Tensor, "b c h w"], *, r: int, metric: str = "euclidean", reduce: str = "mean", fast: bool = True
 ) -> Float[Tensor, "b k h w"]:
     r"""Eq. (3): affinity of every pixel with its K half-plane neighbours.
 
@@ -50,6 +45,7 @@ def affinity(
         r: radius in pixels of the (h, w) grid.
         metric: see `offsets` (Reading 4).
         reduce: L1 as "mean" or "sum" over the C channels (Reading 5).
+        fast: take the kernels of `fast` where they apply; False is plain PyTorch.
 
     Returns:
         A (B, K, h, w) in [0, 1]: A[:, k, y, x] joins (y, x) and (y, x) + offsets[k]; 0 where that is outside.
@@ -64,7 +60,7 @@ def affinity(
     tensor([0.3679, 1.0000, 0.0000])
     """
     offs = offsets(r, metric=metric)
-    return torch.exp(-distance(f_aff, offs, reduce=reduce)) * inside(offs, *f_aff.shape[-2:]).to(f_aff)
+    return pairs.distance(f_aff, offs, reduce=reduce, fast=fast).neg_().exp_()
 
 
 def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euclidean") -> UInt8[Tensor, "b k h w"]:
@@ -84,7 +80,7 @@ def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euc
     >>> affinity_labels(torch.tensor([[[1, 1, 0, 255]]], dtype=torch.uint8), r=2)[0, 0, 0].tolist()
     [1, 0, 255, 255]
     """
-    return _labels(y_tri, offsets(r, metric=metric))
+    return pairs.labels(y_tri, offsets(r, metric=metric))
 
 
 def affinity_loss(
@@ -95,6 +91,7 @@ def affinity_loss(
     metric: str = "euclidean",
     reduce: str = "mean",
     balanced: bool = True,
+    fast: bool = True,
 ) -> Float[Tensor, ""]:
     r"""Eq. (6): affinity loss; like pixels are drawn together, unlike pixels apart.
 
@@ -110,6 +107,7 @@ def affinity_loss(
         metric: see `offsets` (Reading 4).
         reduce: L1 as "mean" or "sum" over channels (Reading 5).
         balanced: as above; False takes one mean over all sure pairs (Reading 6).
+        fast: take the kernels of `fast` where they apply; False is plain PyTorch.
 
     Returns:
         Scalar loss, at least 0.
@@ -123,7 +121,7 @@ def affinity_loss(
     >>> round(affinity_loss(torch.tensor([[[[0.0, 0.2, 1.2]]]]), y, r=2).item(), 4)  # (0.2 - log(1 - exp(-1))) / 2
     0.3293
     """
-    return loss_on(f_aff, y_tri, offsets(r, metric=metric), reduce=reduce, balanced=balanced)
+    return pairs.loss(f_aff, y_tri, offsets(r, metric=metric), reduce=reduce, balanced=balanced, fast=fast)
 
 
 def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") -> Float[Tensor, "b n n"]:
@@ -143,84 +141,8 @@ def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") 
     b, _, h, w = a.shape
     index = torch.arange(h * w, device=a.device).view(h, w)
     dense = torch.eye(h * w, dtype=a.dtype, device=a.device).repeat(b, 1, 1)
-    for k, (here, there) in enumerate(pairs(offsets(r, metric=metric), h, w)):
+    for k, (here, there) in enumerate(pairs.areas(offsets(r, metric=metric), h, w)):
         i, j = index[here].flatten(), index[there].flatten()
         values = a[:, k][(slice(None), *here)].flatten(1)
         dense[:, i, j], dense[:, j, i] = values, values
     return dense
-
-
-def loss_on(f_aff: Tensor, y_tri: Tensor, offs: Tensor, *, reduce: str, balanced: bool) -> Tensor:
-    """Eq. (6) on a choice of offsets (K, 2): training draws a few per step, `affinity_loss` takes all."""
-    d = distance(f_aff, offs, reduce=reduce)
-    labels = _labels(y_tri, offs)
-    like, unlike = labels == 1, labels == 0
-    apart = -torch.log(-torch.expm1(-d.clamp_min(_D_MIN)))
-    positive, negative = d.where(like, 0).sum(), apart.where(unlike, 0).sum()
-    n_positive, n_negative = like.sum(), unlike.sum()
-    if not balanced:
-        return (positive + negative) / (n_positive + n_negative).clamp_min(1)
-    return 0.5 * positive / n_positive.clamp_min(1) + 0.5 * negative / n_negative.clamp_min(1)
-
-
-def distance(f: Tensor, offs: Tensor, *, reduce: str = "mean") -> Tensor:
-    """L1 distance of features (B, C, h, w) to each offset's neighbour (B, K, h, w); 0 where that is outside."""
-    if reduce not in ("mean", "sum"):
-        raise ValueError(f"`reduce` must be 'mean' or 'sum'; got {reduce!r}.")
-    scale = 1 / f.shape[1] if reduce == "mean" else 1.0
-    return _Distance.apply(f, pairs(offs, *f.shape[-2:]), scale)  # type: ignore[no-any-return]
-
-
-def pairs(offs: Tensor, h: int, w: int) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Per offset, the rectangle of pixels whose neighbour is inside, and the rectangle of those neighbours."""
-    found = []
-    for dy, dx in offs.tolist():
-        left, right = max(0, -dx), w - max(0, dx)
-        bottom = max(h - dy, 0)
-        right = max(right, left)
-        found.append(((slice(0, bottom), slice(left, right)), (slice(dy, dy + bottom), slice(left + dx, right + dx))))
-    return found
-
-
-def inside(offs: Tensor, h: int, w: int) -> Tensor:
-    """bool (K, h, w): True where the neighbour at that offset lies in the grid."""
-    mask = torch.zeros(len(offs), h, w, dtype=torch.bool)
-    for k, (here, _) in enumerate(pairs(offs, h, w)):
-        mask[(k, *here)] = True
-    return mask
-
-
-def _labels(y_tri: Tensor, offs: Tensor) -> Tensor:
-    b, h, w = y_tri.shape
-    labels = torch.full((b, len(offs), h, w), 255, dtype=torch.uint8, device=y_tri.device)
-    for k, (here, there) in enumerate(pairs(offs, h, w)):
-        p, q = y_tri[(slice(None), *here)], y_tri[(slice(None), *there)]
-        alike = (p == q).to(torch.uint8)
-        labels[(slice(None), k, *here)] = alike.masked_fill((p == 255) | (q == 255), 255)
-    return labels
-
-
-class _Distance(torch.autograd.Function):
-    """Keeps the features only: the B x K x C x h x w differences are made again in the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, f: Tensor, where: Sequence[Any], scale: float) -> Tensor:
-        ctx.save_for_backward(f)
-        ctx.where, ctx.scale = where, scale
-        d = f.new_zeros(f.shape[0], len(where), *f.shape[2:])
-        for k, (here, there) in enumerate(where):
-            gap = f[(..., *here)] - f[(..., *there)]
-            d[(slice(None), k, *here)] = gap.abs_().sum(1).mul_(scale)
-        return d
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (f,) = ctx.saved_tensors
-        total = torch.zeros_like(f)
-        for k, (here, there) in enumerate(ctx.where):
-            pull = torch.sign(f[(..., *here)] - f[(..., *there)])
-            pull *= grad[(slice(None), slice(k, k + 1), *here)] * ctx.scale
-            total[(..., *here)] += pull
-            total[(..., *there)] -= pull
-        return total, None, None

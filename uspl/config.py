@@ -12,7 +12,7 @@ Range = Literal["relu_max", "minmax", "raw"]
 Metric = Literal["euclidean", "chebyshev"]
 
 # Fields that say where a model runs and how it is judged: they have no part in what it learns.
-MACHINE = frozenset(("device", "precision", "workers", "binarise", "fscore_per"))
+MACHINE = frozenset(("device", "precision", "fast", "workers", "binarise", "fscore_per"))
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class Config:
     # Machine
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", ...
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # "auto": bf16 autocast on a GPU that has it
+    fast: bool = True  # numba kernels on the CPU; False, or USPL_FAST=0 in the environment: plain PyTorch
     workers: int = 0  # processes that load clips
 
     # Evaluation, section 4.2

@@ -1,7 +1,7 @@
 """The whole method (Fig. 2): encoders, PMV-aff and SPS, and the maps they give one another."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -113,21 +113,24 @@ class USPL(nn.Module):
         cfg = self.cfg
         guide = F.interpolate(image, size=(cfg.refine_size,) * 2, mode="bilinear", align_corners=True)
         function = refine.pamr if cfg.refine == "pamr" else refine.par
-        return resize(function(guide, m.unsqueeze(1), iterations=cfg.refine_iterations).squeeze(1), cfg.map_size)
+        refined = function(guide, m.unsqueeze(1), iterations=cfg.refine_iterations, fast=cfg.fast)
+        return resize(refined.squeeze(1), cfg.map_size)
 
     def f_aff(self, stages: Sequence[Tensor]) -> Float[Tensor, "b c g g"]:
         """The features of Eq. (3) from the four stages."""
         features: Tensor = self.pmv_aff(stages)
-        return features.float().contiguous()
+        return features.float()
 
     def affinities(self, f_aff: Float[Tensor, "b c g g"]) -> Float[Tensor, "b k g g"]:
         """Eq. (3): whoever listens to several sounds needs them once per image."""
-        return affinity(f_aff, r=self.cfg.r, metric=self.cfg.metric, reduce=self.cfg.reduce)
+        cfg = self.cfg
+        return affinity(f_aff, r=cfg.r, metric=cfg.metric, reduce=cfg.reduce, fast=cfg.fast)
 
     def walked(self, m: Float[Tensor, "b g g"], a: Float[Tensor, "b k g g"]) -> Float[Tensor, "b g g"]:
         """Eqs. (7), (8): the fine map, normalised again (Reading 2)."""
         cfg = self.cfg
-        m = walk.random_walk(m, a, beta=cfg.beta, t=cfg.t, r=cfg.r, metric=cfg.metric, reading=cfg.reading)
+        how: dict[str, Any] = {"r": cfg.r, "metric": cfg.metric, "reading": cfg.reading, "fast": cfg.fast}
+        m = walk.random_walk(m, a, beta=cfg.beta, t=cfg.t, **how)
         return align.normalise_map(m, cfg.map_range)
 
     def segment(

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl import align, refine
-from uspl.affinity import loss_on, offsets
+from uspl import align, pairs, refine
+from uspl.affinity import offsets
 from uspl.batch import Batch
 from uspl.model import USPL, resize
 from uspl.segment import segmentation_loss, three_way
@@ -97,7 +97,7 @@ class Objective(nn.Module):
             offs = offsets(cfg.r, metric=cfg.metric)
             if 0 < cfg.aff_offsets < len(offs):
                 offs = offs[torch.randperm(len(offs), generator=generator)[: cfg.aff_offsets]]
-            l_aff = loss_on(f_aff, y_tri, offs, reduce=cfg.reduce, balanced=cfg.balanced)
+            l_aff = pairs.loss(f_aff, y_tri, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
         if cfg.lambda3 > 0:
             if cfg.teacher == "m_fine" and f_aff is not None:
                 target = model.walked(m, model.affinities(f_aff.detach() if cfg.detach else f_aff))

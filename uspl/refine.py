@@ -1,13 +1,16 @@
 """Section 3.2: refinement of a map by the image (Eq. 4) and the three-way map of what is sure (Eq. 5)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from uspl import fast as kernels
+
 _RING = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+_BLOCK = 1 << 14  # pixels: on a CPU so many are refined at a time
 
 
 def pamr(
@@ -16,6 +19,7 @@ def pamr(
     *,
     iterations: int = 10,
     dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
+    fast: bool = True,
 ) -> Float[Tensor, "b k H W"]:
     r"""Eq. (4): pixel-adaptive mask refinement (PAMR); neighbours of like colour share their value.
 
@@ -30,6 +34,7 @@ def pamr(
         m: maps (B, K, h, w); resized to (H, W) bilinearly with corners aligned.
         iterations: int >= 0.
         dilations: distances in pixels, each int >= 1.
+        fast: take the kernels of `fast` where they apply; False is plain PyTorch.
 
     Returns:
         Refined maps (B, K, H, W).
@@ -44,9 +49,12 @@ def pamr(
             [0.2500, 0.2500]])
     """
     _check(iterations, dilations)
-    scale = 1 / (1e-8 + 0.1 * _spread(image, dilations, with_centre=True))
-    weights = _weights(image, dilations, scale, power=1)
-    return _iterate(m, weights, image.shape[-2:], iterations, dilations)
+
+    def weights(image: Tensor, fast: bool) -> Tensor:
+        scale = 1 / (1e-8 + 0.1 * _spread(image, dilations, with_centre=True, fast=fast))
+        return _weights(image, dilations, scale, power=1, fast=fast)
+
+    return _refined(image, m, weights, iterations, dilations, fast)
 
 
 def par(
@@ -56,6 +64,7 @@ def par(
     iterations: int = 10,
     dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
     keep_range: bool = True,
+    fast: bool = True,
 ) -> Float[Tensor, "b k H W"]:
     r"""Eq. (4), the other reading: pixel-adaptive refinement (PAR), with colour and position kernels (Reading 1).
 
@@ -70,6 +79,7 @@ def par(
         iterations: int >= 0.
         dilations: distances in pixels, each int >= 1.
         keep_range: divide by 1.01 ** iterations, so that a map in [0, 1] stays there; False is the published gain.
+        fast: as for `pamr`.
 
     Returns:
         Refined maps (B, K, H, W).
@@ -83,11 +93,15 @@ def par(
     tensor(1.0100)
     """
     _check(iterations, dilations)
-    scale = 1 / (0.3 * (_spread(image, dilations, with_centre=False) + 1e-8))
     rho = image.new_tensor([dil * (dy * dy + dx * dx) ** 0.5 for dil in dilations for dy, dx in _RING])
     position = -((rho / (rho.std() + 1e-8) / 0.3) ** 2)
-    weights = _weights(image, dilations, scale, power=2) + 0.01 * position.softmax(0).view(1, -1, 1, 1)
-    refined = _iterate(m, weights, image.shape[-2:], iterations, dilations)
+    by_position = 0.01 * position.softmax(0).view(1, -1, 1, 1)
+
+    def weights(image: Tensor, fast: bool) -> Tensor:
+        scale = 1 / (0.3 * (_spread(image, dilations, with_centre=False, fast=fast) + 1e-8))
+        return _weights(image, dilations, scale, power=2, fast=fast).add_(by_position)
+
+    refined = _refined(image, m, weights, iterations, dilations, fast)
     return refined / 1.01**iterations if keep_range else refined
 
 
@@ -125,41 +139,88 @@ def _check(iterations: int, dilations: Sequence[int]) -> None:
         raise ValueError(f"`dilations` must be integers of at least 1; got {tuple(dilations)}.")
 
 
-def _neighbours(x: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
-    """Views of x (B, C, H, W), one per neighbour, the border replicated."""
+def _padded(x: Tensor, dilations: Sequence[int]) -> Tensor:
+    return F.pad(x, (max(dilations),) * 4, mode="replicate")
+
+
+def _neighbours(padded: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
+    """Views of maps (B, C, H, W) that `_padded` padded, one per neighbour."""
     pad = max(dilations)
-    height, width = x.shape[-2:]
-    padded = F.pad(x, (pad, pad, pad, pad), mode="replicate")
+    height, width = padded.shape[-2] - 2 * pad, padded.shape[-1] - 2 * pad
     for dil in dilations:
         for dy, dx in _RING:
             top, left = pad + dil * dy, pad + dil * dx
             yield padded[..., top : top + height, left : left + width]
 
 
-def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
+def _refined(
+    image: Tensor,
+    m: Tensor,
+    weights_of: Callable[[Tensor, bool], Tensor],
+    iterations: int,
+    dilations: Sequence[int],
+    fast: bool,
+) -> Tensor:
+    """`iterations` times the weighted sum over neighbours; on a CPU a few images at a time: weights stay in cache."""
+    if not len(m):
+        return m.new_zeros(*m.shape[:2], *image.shape[-2:])
+    m = F.interpolate(m, size=tuple(image.shape[-2:]), mode="bilinear", align_corners=True)
+    needs_gradient = torch.is_grad_enabled() and m.requires_grad
+    fast = fast and not needs_gradient and kernels.usable(image, m)
+    many = max(1, _BLOCK // image[0, 0].numel()) if image.device.type == "cpu" else len(image)
+    found = []
+    for guide, maps in zip(image.split(many), m.split(many), strict=True):
+        with torch.no_grad():
+            weights = weights_of(guide, fast)
+        step = (kernels.Gather if fast else _Gather)(weights, dilations)
+        for _ in range(iterations):
+            maps = step(maps)
+        found.append(maps)
+    return torch.cat(found)
+
+
+def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool, fast: bool) -> Tensor:
     """Unbiased standard deviation of the neighbours per channel (B, 3, H, W), from differences to the centre."""
+    if fast:
+        return kernels.spread(image, dilations, with_centre=with_centre)
     # The centre's own difference is 0: it counts in n and nowhere else, once per dilation.
     n = (9 if with_centre else 8) * len(dilations)
-    total, squares = torch.zeros_like(image), torch.zeros_like(image)
-    for neighbour in _neighbours(image, dilations):
-        d = neighbour - image
+    total, squares, d = torch.zeros_like(image), torch.zeros_like(image), torch.empty_like(image)
+    for neighbour in _neighbours(_padded(image, dilations), dilations):
+        torch.sub(neighbour, image, out=d)
         total += d
         squares.addcmul_(d, d)
-    return ((squares - total * total / n) / (n - 1)).clamp_min(0).sqrt()
+    return squares.sub_(total.square_().div_(n)).div_(n - 1).clamp_min_(0).sqrt_()
 
 
-def _weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int) -> Tensor:
+def _weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int, fast: bool) -> Tensor:
     """softmax over neighbours of -mean over channels of (|difference| * scale) ** power: (B, N, H, W)."""
-    logits = [((n - image) * scale).abs_().pow_(power).mean(1).neg_() for n in _neighbours(image, dilations)]
-    return torch.stack(logits, 1).softmax(1)
+    if fast:
+        return kernels.weights(image, dilations, scale, power=power)
+    logits = image.new_empty(len(image), 8 * len(dilations), *image.shape[-2:])
+    d = torch.empty_like(image)
+    for n, neighbour in enumerate(_neighbours(_padded(image, dilations), dilations)):
+        torch.sub(neighbour, image, out=d).mul_(scale)
+        logits[:, n] = (d.abs_() if power == 1 else d.square_()).sum(1)
+    logits = logits.mul_(-1 / image.shape[1])
+    weights = logits.sub_(logits.amax(1, keepdim=True)).exp_()
+    return weights.div_(weights.sum(1, keepdim=True))
 
 
-def _iterate(m: Tensor, weights: Tensor, size: torch.Size, iterations: int, dilations: Sequence[int]) -> Tensor:
-    """`iterations` times the weighted sum over neighbours; weights (B, N, H, W), shared by all maps."""
-    m = F.interpolate(m, size=tuple(size), mode="bilinear", align_corners=True)
-    for _ in range(iterations):
+class _Gather:
+    """One step: the weighted sum over neighbours of maps (B, K, H, W); weights (B, N, H, W), shared by all maps."""
+
+    def __init__(self, weights: Tensor, dilations: Sequence[int]) -> None:
+        self.weights, self.dilations = [w.unsqueeze(1) for w in weights.unbind(1)], dilations
+        self.padded: Tensor | None = None
+
+    def __call__(self, m: Tensor) -> Tensor:
+        padded = _padded(m, self.dilations)
+        if self.padded is None or m.requires_grad:
+            self.padded, self.neighbours = padded, list(_neighbours(padded, self.dilations))
+        else:
+            self.padded.copy_(padded)  # the views stay: to make them anew would take as long as the sum
         total = torch.zeros_like(m)
-        for w, n in zip(weights.unbind(1), _neighbours(m, dilations), strict=True):
-            total.addcmul_(w.unsqueeze(1), n)
-        m = total
-    return m
+        for weight, neighbour in zip(self.weights, self.neighbours, strict=True):
+            total.addcmul_(weight, neighbour)
+        return total

@@ -1,0 +1,171 @@
+"""Numba kernels on the CPU behind `refine`, `affinity` and `walk`: the same numbers, several times as fast.
+
+They are taken by themselves for float32 and float64 tensors on the CPU that need no gradient through them, unless
+`fast=False` is passed (`Config.fast`) or the environment says `USPL_FAST=0`. Images of a batch are spread over
+`torch.get_num_threads()` threads. A C++ extension would need a compiler on the reader's machine; numba brings its own.
+"""
+
+import functools
+import importlib.util
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Can the kernels take these tensors, and are they wanted?"""
+    if os.environ.get("USPL_FAST", "1") == "0" or torch.compiler.is_compiling() or not _there():
+        return False
+    kinds = {(x.device.type, x.dtype) for x in tensors if x.is_floating_point()}
+    plain = kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)})
+    return plain and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
+
+
+def distance(f: Tensor, offs: Tensor, scale: float) -> Tensor:
+    """L1 distances times `scale` (B, K, h, w) of features (B, h, w, C) to their neighbours; infinite outside."""
+    kernel, d = _kernels().distance, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
+    _each(lambda *a: kernel(a[0], offs.numpy(), scale, a[1]), f, d)
+    return d
+
+
+def distance_gradient(f: Tensor, offs: Tensor, grad: Tensor, like: float, unlike: float) -> Tensor:
+    """Gradient (B, h, w, C) where `grad` (B, K, h, w) is that of the distances, times `like` or, below 0, `unlike`."""
+    kernel, out = _kernels().distance_gradient, torch.zeros_like(f)
+    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], like, unlike, a[2]), f, grad.contiguous(), out)
+    return out
+
+
+def loss(f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, least: float) -> tuple[Tensor, Tensor]:
+    """Sums of Eq. (6) (4,): -log A over like pairs, -log(1 - A) over unlike pairs, their numbers; and the gradient of
+    these sums by the distances, times `scale`, (B, K, h, w)."""
+    kernel, g = _kernels().loss, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
+    sums = torch.zeros(len(f), 4, dtype=torch.float64)
+    _each(lambda *a: kernel(a[0], a[1], offs.numpy(), scale, least, a[2], a[3]), f, y_tri.contiguous(), g, sums)
+    return sums.sum(0), g
+
+
+def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) -> Tensor:
+    """The whole of Eqs. (7) and (8) without a gradient, image by image: maps (B, h, w), affinities (B, K, h, w)."""
+    kernels, out = _kernels(), torch.empty_like(m, memory_format=torch.contiguous_format)
+    h, w = m.shape[1:]
+
+    def one(m: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
+        weights = np.zeros((len(a), h + 2 * r, w + 2 * r), a.dtype)
+        maps, degree = np.zeros((2, *weights.shape[1:]), m.dtype), np.empty_like(m)
+        maps[0, r : r + h, r : r + w] = m
+        kernels.power(a, offs.numpy(), beta, r, weights)
+        kernels.degree(weights, offs.numpy(), r, degree)
+        kernels.walk(weights, offs.numpy(), degree, r, steps, maps)
+        out[:] = maps[steps % 2, r : r + h, r : r + w]
+
+    _each(one, m, a, out)
+    return out
+
+
+def walk(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
+    """Fill maps[:, s + 1] from maps[:, s], index modulo their number; weights and maps are padded by r with zeros."""
+    kernel = _kernels().walk
+    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], r, steps, a[2]), weights, degree, maps)
+
+
+def walk_gradient(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, grad: Tensor) -> Tensor:
+    """Gradient of the weights; `grad`, that of the last of `maps`, becomes that of the first; all padded by r."""
+    kernel, pull = _kernels().walk_gradient, torch.zeros_like(weights)
+    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], r, a[2], a[3], a[4]), weights, degree, maps, grad, pull)
+    return pull
+
+
+def spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
+    """Local standard deviation of each channel, as `refine` defines it: (B, C, H, W)."""
+    kernel, out = _kernels().spread, torch.empty_like(image, memory_format=torch.contiguous_format)
+    _each(lambda *a: kernel(a[0], np.array(dilations), int(with_centre), a[1]), _padded(image, dilations), out)
+    return out
+
+
+def weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int) -> Tensor:
+    """Softmax over the neighbours of their likeness to the centre: (B, 8 len(dilations), H, W)."""
+    kernel = _kernels().colour_logits
+    out = image.new_empty(image.shape[0], 8 * len(dilations), *image.shape[2:])
+    _each(lambda *a: kernel(a[0], np.array(dilations), a[1], power, a[2]), _padded(image, dilations), scale, out)
+    return out.exp_().div_(out.sum(1, keepdim=True))
+
+
+class Gather:
+    """One step of the refinement: the weighted sum over the neighbours of every pixel of maps (B, K, H, W)."""
+
+    def __init__(self, weights: Tensor, dilations: Sequence[int]) -> None:
+        self.weights, self.dilations, self.kernel = weights, dilations, _kernels().gather
+
+    def __call__(self, m: Tensor) -> Tensor:
+        reach, out = np.array(self.dilations), torch.empty_like(m, memory_format=torch.contiguous_format)
+
+        def maps(padded: np.ndarray, by: np.ndarray, to: np.ndarray) -> None:
+            for k in range(len(to)):
+                self.kernel(padded[k], reach, by, to[k])
+
+        _each(maps, _padded(m, self.dilations), self.weights, out)
+        return out
+
+
+def _padded(x: Tensor, dilations: Sequence[int]) -> Tensor:
+    return F.pad(x, (max(dilations),) * 4, mode="replicate")
+
+
+def _each(call: Callable[..., None], *tensors: Tensor) -> None:
+    """`call` on image after image of the tensors, as arrays; the images are spread over threads."""
+    arrays = [x.detach().numpy() for x in tensors]
+    threads = min(torch.get_num_threads(), len(arrays[0]))
+    if threads < 2:
+        for parts in zip(*arrays, strict=True):
+            call(*parts)
+    else:
+        list(_pool(threads, os.getpid()).map(call, *arrays))
+
+
+@functools.lru_cache(maxsize=4)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads do not survive a fork: each process has its own."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"uspl-{process}")
+
+
+@functools.cache
+def _there() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@functools.cache
+def _kernels() -> ModuleType:
+    from numba.core import event
+
+    from uspl import kernels
+
+    event.register("numba:compile", _listener())
+    return kernels
+
+
+def _listener() -> Any:
+    """Says once that kernels are being compiled; those found in numba's cache are not."""
+    from numba.core import event
+
+    class Announce(event.Listener):
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not Announce.said:
+                log.info("Compiling the CPU kernels, some seconds each; later runs find them in a cache.")
+            Announce.said = True
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    return Announce()
