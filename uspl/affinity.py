@@ -52,6 +52,7 @@ def affinity(
 
     Raises:
         ValueError: `r` below 1, an unknown `metric` or `reduce`.
+        RuntimeError: a second derivative is asked for.
 
     Source: the paper, section 3.2; Ahn and Kwak, CVPR 2018.
 
@@ -114,6 +115,7 @@ def affinity_loss(
 
     Raises:
         ValueError: `r` below 1, an unknown `metric` or `reduce`.
+        RuntimeError: a second derivative is asked for.
 
     Source: the paper, section 3.2.
 

@@ -114,13 +114,13 @@ def power(a, offs, beta, r, weights):
 @_jit
 @no_type_check
 def degree(weights, offs, r, out):
-    """out[i] = 1 + the weights of all its neighbours; weights padded by r as for `walk`."""
-    h, w = out.shape
-    for y in range(h):
-        row = out[y]
-        row[:] = 1
+    """out[i] = 1 + the weights of all its neighbours; both padded by r as for `walk`."""
+    w = out.shape[1] - 2 * r
+    for y in range(r, len(out) - r):
+        row = out[y, r:]
+        row[:w] = 1
         for k in range(len(offs)):
-            by, back = weights[k, y + r, r:], weights[k, y + r - offs[k, 0], r - offs[k, 1] :]
+            by, back = weights[k, y, r:], weights[k, y - offs[k, 0], r - offs[k, 1] :]
             for x in range(w):
                 row[x] += by[x] + back[x]
 
@@ -131,9 +131,9 @@ def walk(weights, offs, degree, r, steps, maps):
     """maps[s + 1] = (maps[s] + sum of weights times neighbours, both directions) / degree, for each step s.
 
     weights (K, h + 2r, w + 2r) and maps (N, h + 2r, w + 2r) hold zeros around the grid, so no border is asked for;
-    degree (h, w). Steps are counted modulo N: with two maps each step overwrites the one before the last.
+    degree (h + 2r, w + 2r). Steps are counted modulo N: with two maps each overwrites the one before the last.
     """
-    h, w = degree.shape
+    h, w = len(degree) - 2 * r, degree.shape[1] - 2 * r
     for s in range(steps):
         m = maps[s % len(maps)]
         for y in range(r, r + h):
@@ -146,20 +146,20 @@ def walk(weights, offs, degree, r, steps, maps):
                 for x in range(w):
                     row[x] += by[x] * there[x] + back_by[x] * back[x]
             for x in range(w):
-                row[x] /= degree[y - r, x]
+                row[x] /= degree[y, x + r]
 
 
 @_jit
 @no_type_check
 def walk_gradient(weights, offs, degree, r, maps, grad, pull):
     """Backward of `walk`, padded as there: grad of the last map becomes that of the first, pull that of the weights."""
-    h, w = degree.shape
+    h, w = len(degree) - 2 * r, degree.shape[1] - 2 * r
     own, less = np.zeros_like(grad), np.zeros_like(grad)  # grad / degree, and what a larger degree takes away
     for s in range(len(maps) - 2, -1, -1):
         m = maps[s]
         for y in range(r, r + h):
             for x in range(r, r + w):
-                own[y, x] = grad[y, x] / degree[y - r, x - r]
+                own[y, x] = grad[y, x] / degree[y, x]
                 less[y, x] += own[y, x] * maps[s + 1, y, x]
         for y in range(r, r + h):
             row = grad[y, r : r + w]

@@ -167,10 +167,10 @@ def _pulled(x: Tensor, offs: Tensor, pull: Tensor) -> Tensor:
     where = areas(offs, *x.shape[1:3])
     for images, buffer in _blocks(x):
         for k, (here, there) in enumerate(where):
-            step = _gap(x[images], here, there, buffer).sign_()
-            step *= pull[images][(slice(None), k, *here)].unsqueeze(-1)
-            total[images][(slice(None), *here)] += step
-            total[images][(slice(None), *there)] -= step
+            sign = _gap(x[images], here, there, buffer).sign_()
+            by = pull[images][(slice(None), k, *here)].unsqueeze(-1)
+            total[images][(slice(None), *here)].addcmul_(sign, by)
+            total[images][(slice(None), *there)].addcmul_(sign, by, value=-1)
     return total
 
 

@@ -104,24 +104,28 @@ def hear(
 
 @torch.inference_mode()
 def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
-    """Only what is asked for is computed: the coarse map alone needs neither the walk nor the decoder."""
+    """Only what is asked for is computed, and what does not hear once per image."""
     stages, f_v = model.encode_image(image)
-    a = model.affinities(model.f_aff(stages)) if "m_fine" in wanted else None
-    sides = model.sps.sides(stages) if "m" in wanted else None
-    found: dict[str, Found] = {}
-    for name, sound in sounds.items():
-        m_crs = align.sounding_map(model.encode_sound(sound).float(), f_v.float())
-        maps = {}
-        if "m_cos" in wanted:
-            maps["m_cos"] = (m_crs + 1) / 2
-        if "m_crs" in wanted:
-            maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
-        if a is not None:
-            maps["m_fine"] = model.walked(model.on_grid(m_crs), a)
-        if sides is not None:
-            maps["m"] = torch.sigmoid(model.segment(stages, f_v, m_crs, sides))
-        found[name] = {k: resize(m.float(), model.cfg.image_size) for k, m in maps.items()}
-    return found
+    m_crs = align.sounding_map(model.encode_sound(torch.cat(list(sounds.values()))).float(), _each(f_v.float(), sounds))
+    maps = {}
+    if "m_cos" in wanted:
+        maps["m_cos"] = (m_crs + 1) / 2
+    if "m_crs" in wanted:
+        maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
+    if "m_fine" in wanted:
+        maps["m_fine"] = model.walked(model.on_grid(m_crs), _each(model.affinities(model.f_aff(stages)), sounds))
+    if "m" in wanted:
+        sides = [_each(side, sounds) for side in model.sps.sides(stages)]
+        heard = [_each(s, sounds) for s in stages]
+        maps["m"] = torch.sigmoid(model.segment(heard, _each(f_v, sounds), m_crs, sides))
+    found = {k: resize(m.float(), model.cfg.image_size).chunk(len(sounds)) for k, m in maps.items()}
+    return {name: {k: found[k][i] for k in wanted} for i, name in enumerate(sounds)}
+
+
+def _each(x: Tensor, sounds: Mapping[str, Tensor]) -> Tensor:
+    """What belongs to the images, for every sound: one sound after the other; that of a single image is not copied."""
+    many = len(sounds)
+    return x.expand(many, *x.shape[1:]) if len(x) == 1 else x.repeat(many, *[1] * (x.dim() - 1))
 
 
 def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:

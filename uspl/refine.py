@@ -30,7 +30,7 @@ def pamr(
     each channel over those and the centre. The weights sum to 1, so a map in [0, 1] stays there.
 
     Args:
-        image: guide (B, 3, H, W), any per-channel affine scale.
+        image: guide (B, 3, H, W), any per-channel affine scale; no gradient flows to it.
         m: maps (B, K, h, w); resized to (H, W) bilinearly with corners aligned.
         iterations: int >= 0.
         dilations: distances in pixels, each int >= 1.
@@ -74,7 +74,7 @@ def par(
     where d is the colour difference and rho the distance in pixels. The weights sum to 1.01.
 
     Args:
-        image: guide (B, 3, H, W), any per-channel affine scale.
+        image: guide (B, 3, H, W), any per-channel affine scale; no gradient flows to it.
         m: maps (B, K, h, w); resized to (H, W) bilinearly with corners aligned.
         iterations: int >= 0.
         dilations: distances in pixels, each int >= 1.

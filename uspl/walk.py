@@ -40,10 +40,12 @@ def transition(
     tensor([0.7311, 0.2689])
     """
     offs = _offsets(a, beta=beta, r=r, metric=metric)
-    padded = _weights(a, offs, beta, r)
-    weights = [weight for k, (dy, dx) in enumerate(offs.tolist()) for weight in _both(padded[:, k], dy, dx, r)]
+    weights, (h, w) = _weights(a, offs, beta, r), a.shape[2:]
+    forth = weights[..., r : r + h, r : r + w]
     # What p gives to p + o is what p + o gives back: the same number, read one offset earlier.
-    moves = torch.stack([a.new_ones(len(a), *a.shape[2:]), *weights[0::2], *weights[1::2]], 1)
+    places = [(k, r - dy, r - dx) for k, (dy, dx) in enumerate(offs.tolist())]
+    back = [weights[:, k : k + 1, y : y + h, x : x + w] for k, y, x in places]
+    moves = torch.cat([a.new_ones(len(a), 1, h, w), forth, *back], 1)
     return moves / moves.sum(1, keepdim=True)
 
 
@@ -79,6 +81,7 @@ def random_walk(
 
     Raises:
         ValueError: negative `t`, an unknown `reading`, or what `transition` refuses.
+        RuntimeError: a second derivative is asked for.
 
     Source: the paper, section 3.2.
 
@@ -112,10 +115,20 @@ def _weights(a: Tensor, offs: Tensor, beta: float, r: int) -> Tensor:
     return F.pad(a**beta * inside(offs, *a.shape[-2:]).to(a), (r, r, r, r))
 
 
-def _both(x: Tensor, dy: int, dx: int, r: int) -> tuple[Tensor, Tensor]:
-    """Of a padded map of pairs (..., h + 2r, w + 2r): each pixel's pair with +offset, and that with -offset."""
-    h, w = x.shape[-2] - 2 * r, x.shape[-1] - 2 * r
-    return x[..., r : r + h, r : r + w], x[..., r - dy : r - dy + h, r - dx : r - dx + w]
+def _seen(x: Tensor, shifts: list[int], r: int) -> list[Tensor]:
+    """A padded map (..., h + 2r, w + 2r), its rows joined end to end, as each shift sees it from the grid.
+
+    The zeros around the grid keep the rows apart, and a shift by (dy, dx) is one by dy (w + 2r) + dx.
+    """
+    flat, first = x.flatten(-2), r * x.shape[-1] + r
+    return [flat[..., first + shift : flat.shape[-1] - first + shift] for shift in shifts]
+
+
+def _moves(weights: Tensor, offs: Tensor, r: int) -> tuple[list[int], list[Tensor]]:
+    """Each move of the walk, +offset and -offset in turn: its shift, and its weights, read as in `transition`."""
+    shifts = [int(dy) * weights.shape[-1] + int(dx) for dy, dx in offs.tolist()]
+    both = [part for k, shift in enumerate(shifts) for part in _seen(weights[:, k], [0, -shift], r)]
+    return [side * shift for shift in shifts for side in (1, -1)], both
 
 
 class _Walk(torch.autograd.Function):
@@ -123,66 +136,61 @@ class _Walk(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, m: Tensor, weights: Tensor, offs: Tensor, r: int, steps: int, fast: bool) -> Tensor:
-        degree = torch.ones_like(m)
-        for k, (dy, dx) in enumerate(offs.tolist()):
-            for weight in _both(weights[:, k], dy, dx, r):
-                degree += weight
+        degree = weights.new_ones(len(m), *weights.shape[2:])
+        (inner,) = _seen(degree, [0], r)
+        for weight in _moves(weights, offs, r)[1]:
+            inner += weight
         kept = steps + 1 if any(ctx.needs_input_grad) else 2
         maps = m.new_zeros(len(m), kept, *weights.shape[2:])
         maps[:, 0] = F.pad(m, (r, r, r, r))
         (kernels.walk if fast else walk_steps)(weights, offs, degree, r, maps, steps)
         ctx.save_for_backward(weights, offs, degree, maps)
         ctx.r, ctx.fast = r, fast
-        h, w = m.shape[-2:]
-        return maps[:, steps % kept, r : r + h, r : r + w].clone()
+        return _inner(maps[:, steps % kept], r).clone()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         only_once("random_walk")
         weights, offs, degree, maps = ctx.saved_tensors
-        r = ctx.r
-        padded = F.pad(grad, (r, r, r, r))
-        pull = (kernels.walk_gradient if ctx.fast else _walk_gradient)(weights, offs, degree, r, maps, padded)
-        h, w = degree.shape[-2:]
-        return padded[:, r : r + h, r : r + w], pull, None, None, None, None
+        padded = F.pad(grad, (ctx.r,) * 4)
+        pull = (kernels.walk_gradient if ctx.fast else _walk_gradient)(weights, offs, degree, ctx.r, maps, padded)
+        return _inner(padded, ctx.r), pull, None, None, None, None
 
 
-def _shifted(x: Tensor, offs: Tensor, r: int) -> list[Tensor]:
-    """Of a padded map, the views that each move of a walk reads, +offset and -offset in turn."""
-    h, w = x.shape[-2] - 2 * r, x.shape[-1] - 2 * r
-    moves = [(r + side * dy, r + side * dx) for dy, dx in offs.tolist() for side in (1, -1)]
-    return [x[..., y : y + h, x0 : x0 + w] for y, x0 in moves]
+def _inner(padded: Tensor, r: int) -> Tensor:
+    return padded[..., r : padded.shape[-2] - r, r : padded.shape[-1] - r]
 
 
 def walk_steps(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
     """As `fast.walk`."""
-    here = (..., slice(r, r + degree.shape[-2]), slice(r, r + degree.shape[-1]))
-    by = [part for k, (dy, dx) in enumerate(offs.tolist()) for part in _both(weights[:, k], dy, dx, r)]
-    # Views of a map are made once for all steps that read it: with two maps, for every other step.
-    seen = [_shifted(m, offs, r) for m in maps.unbind(1)[: min(steps, maps.shape[1])]]
+    shifts, by = _moves(weights, offs, r)
+    seen = [_seen(m, [0, *shifts], r) for m in maps.unbind(1)]
+    (total,) = _seen(degree, [0], r)
     for s in range(steps):
-        out = maps[:, (s + 1) % maps.shape[1]][here]
-        out.copy_(maps[:, s % maps.shape[1]][here])  # the pixel itself, with weight 1
-        for weight, neighbour in zip(by, seen[s % maps.shape[1]], strict=True):
+        m, *neighbours = seen[s % len(seen)]
+        out = seen[(s + 1) % len(seen)][0]
+        out.copy_(m)  # the pixel itself, with weight 1
+        for weight, neighbour in zip(by, neighbours, strict=True):
             out.addcmul_(weight, neighbour)
-        out /= degree
+        out /= total
 
 
 def _walk_gradient(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, grad: Tensor) -> Tensor:
     """As `fast.walk_gradient`."""
-    here = (..., slice(r, r + degree.shape[-2]), slice(r, r + degree.shape[-1]))
     pull, own, less = torch.zeros_like(weights), torch.zeros_like(grad), torch.zeros_like(grad)
-    by = [part for k, (dy, dx) in enumerate(offs.tolist()) for part in _both(weights[:, k], dy, dx, r)]
-    pulled, given, out, mine = [p[here] for p in pull.unbind(1)], _shifted(own, offs, r), grad[here], own[here]
+    shifts, by = _moves(weights, offs, r)
+    (total,), (out,), (mine, *given) = _seen(degree, [0], r), _seen(grad, [0], r), _seen(own, [0, *shifts], r)
+    pulled = [_seen(p, [0], r)[0] for p in pull.unbind(1)]
     for s in range(maps.shape[1] - 2, -1, -1):
-        torch.div(out, degree, out=mine)
+        torch.div(out, total, out=mine)
         less.addcmul_(own, maps[:, s + 1])  # what a larger degree takes away
         out.copy_(mine)
         for weight, neighbour in zip(by, given, strict=True):
             out.addcmul_(weight, neighbour)
-        m, seen = maps[:, s][here], _shifted(maps[:, s], offs, r)
-        for part, there, m_there in zip(pulled, given[::2], seen[::2], strict=True):
+        m, *seen = _seen(maps[:, s], [0, *shifts[::2]], r)
+        for part, there, m_there in zip(pulled, given[::2], seen, strict=True):
             part.addcmul_(mine, m_there).addcmul_(there, m)
-    for part, lost_there in zip(pulled, _shifted(less, offs, r)[::2], strict=True):
-        part.sub_(less[here]).sub_(lost_there)
+    lost, *lost_there = _seen(less, [0, *shifts[::2]], r)
+    for part, there in zip(pulled, lost_there, strict=True):
+        part.sub_(lost).sub_(there)
     return pull
