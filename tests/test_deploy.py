@@ -1,5 +1,8 @@
 """uspl.deploy: the copy that runs gives the maps of the model that was trained, which stays as it is."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from conftest import normal, random
@@ -125,11 +128,21 @@ def test_a_wide_dilation_is_finite_in_bf16(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.isfinite(found.logits).all()
 
 
-def test_compilation_is_asked_for_by_part() -> None:
-    ready = for_inference(trained(small()), compile=True)
-    for part in (ready.visual, ready.audio, ready.pmv_aff, ready.sps, ready.sps.conv1):
-        assert part._compiled_call_impl is not None
-    assert for_inference(trained(small())).sps._compiled_call_impl is None
+def test_compilation_is_offered_and_freezes_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor import config
+
+    seen: list[bool] = []
+
+    def stand_in(forward: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *inputs: (seen.append(config.freezing), forward(*inputs))[1]
+
+    monkeypatch.setattr(torch, "compile", stand_in)
+    model = trained(small())
+    ready = for_inference(model, compile=True)
+    assert not seen
+    same(maps(ready), maps(model.eval()), atol=1e-5)
+    assert seen == [True] * 6  # two encoders, a projector, PMV-aff; ASPP and the rest of SPS
+    assert not config.freezing
 
 
 def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:

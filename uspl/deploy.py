@@ -4,7 +4,7 @@ import copy
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False
         precision: "fp32"; or "bf16", the weights of all convolutions and linear layers in 16 bits, where the processor
             or GPU computes with them. Cosines, affinities, walk and logits stay in float32.
         compile: let `torch.compile` write code for the encoders, PMV-aff and the decoder. It costs tens of seconds at
-            the first batch of each size.
+            the first batch of each size, and pays on a GPU or for thousands of images.
 
     Returns:
         The copy, in eval mode, channels last, without gradients.
@@ -62,9 +62,12 @@ def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False
         if isinstance(part, nn.Conv2d | nn.Linear) and precision == "bf16":
             part.to(torch.bfloat16).register_forward_pre_hook(_in_bf16)
     if compile:
-        sps = ready.sps
-        for part in (ready.visual, ready.audio, ready.pmv_aff, sps, sps.conv1, sps.conv2, sps.conv3):
-            part.compile(options={"freezing": True})
+        sps: Any = ready.sps
+        parts: list[Any] = [ready.visual, ready.audio, ready.project_v, ready.pmv_aff, sps]
+        for part in parts:
+            part.forward = _compiled(part.forward)
+        sps.sides, decode = _compiled(sps.sides), sps.forward
+        sps.forward = lambda stages, sides=None: decode(stages, sps.sides(stages) if sides is None else sides)
     return ready
 
 
@@ -74,6 +77,23 @@ def has_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     can: Mapping[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def is_ready(model: USPL) -> bool:
+    """Whether `for_inference` made this model."""
+    return not any(p.requires_grad for p in model.parameters()) and not any(_pairs(model))
+
+
+def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+    from torch._inductor import config
+
+    compiled = torch.compile(call)
+
+    def run(*inputs: Any) -> Any:
+        with config.patch(freezing=True):  # weights are constants, laid out once as the processor wants them
+            return compiled(*inputs)
+
+    return run
 
 
 def _pairs(model: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from uspl import align
 from uspl.data import Batch, Clip, collate, sound_input
-from uspl.deploy import for_inference, has_bf16
+from uspl.deploy import for_inference, has_bf16, is_ready
 from uspl.model import USPL, resize
 
 MAPS = ("m_crs", "m_fine", "m")
@@ -57,7 +57,7 @@ def hear(
 
     Args:
         model: in any mode; left in eval mode. What runs is a copy made by `deploy.for_inference`, in bf16 only where
-            `Config.precision` says so and the machine has it.
+            `Config.precision` says so and the machine has it; such a copy is taken as it is.
         dataset: clips, in order.
         sounds: "own", "swap" (a sound of the first distractor), "silence", "noise" (seeded, white, -20 dB), or a
             name of `partners`.
@@ -83,7 +83,8 @@ def hear(
             raise ValueError(f"`maps` must be among {', '.join(MAPS)} and m_cos; got {name!r}.")
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
-    ready = for_inference(model, precision="bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32")
+    precision = "bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32"
+    ready = model if is_ready(model) else for_inference(model, precision=precision)
     load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)
     others = {name: load(Subset(dataset, list(partners[name]))) for name in sounds if name in partners}
     blank = {k: _other_sound(k, cfg.seconds, cfg.front_end) for k in ("silence", "noise") if k in sounds}
