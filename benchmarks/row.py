@@ -48,7 +48,7 @@ class Row:
     goals: Mapping[str, float] = field(default_factory=dict)  # variant -> ratio to reach
     at_most: bool = False  # the goal is not to be exceeded: a share
     peak: float | None = None  # base peak / our peak to reach; 0: measured, no goal; None: not measured
-    cuda: bool = False  # runs on a CUDA device, too
+    traffic: int = 0  # bytes: inputs read once and results written once; above 0, the row runs on a CUDA device, too
 
     def reached(self, variant: str, ratio: float) -> bool | None:
         """Whether the goal of a variant is reached; None where there is no goal."""

@@ -148,6 +148,7 @@ def half(dense: Tensor, metric: str, outside: float) -> Tensor:
 _SIZE = "image and map 112 x 112, 48 neighbours, 10 iterations"
 _WALK = f"{ON_GRID}, square, beta = {BETA:g}, t = {T}"
 _LOSS = f"{ON_GRID}, {CHANNELS} channels, 1 image"
+_FLOATS, _SQUARE = 4, ((2 * R + 1) ** 2 - 1) // 2  # bytes; half of the neighbours in a square
 ROWS = [
     Row(
         "pamr-b1",
@@ -157,7 +158,7 @@ ROWS = [
         1e-5,
         {"plain": 5, "numba": 10},
         peak=8,
-        cuda=True,
+        traffic=5 * _FLOATS * 112**2,
     ),
     Row(
         "pamr-b8",
@@ -167,7 +168,7 @@ ROWS = [
         1e-5,
         {"plain": 6, "numba": 15},
         peak=8,
-        cuda=True,
+        traffic=8 * 5 * _FLOATS * 112**2,
     ),
     Row(
         "par-b1",
@@ -177,7 +178,7 @@ ROWS = [
         1e-5,
         {"plain": 2.3, "numba": 10},
         peak=0,
-        cuda=True,
+        traffic=5 * _FLOATS * 112**2,
     ),
     Row(
         "par-b8",
@@ -187,7 +188,7 @@ ROWS = [
         1e-5,
         {"plain": 4, "numba": 15},
         peak=0,
-        cuda=True,
+        traffic=8 * 5 * _FLOATS * 112**2,
     ),
     Row(
         "labels-b8",
@@ -197,7 +198,7 @@ ROWS = [
         0,
         {"plain": 250},
         peak=0,
-        cuda=True,
+        traffic=8 * (1 + _SQUARE) * GRID**2,
     ),
     Row(
         "affinity-loss",
@@ -207,7 +208,7 @@ ROWS = [
         1e-5,
         {"plain": 40, "numba": 120},
         peak=20,
-        cuda=True,
+        traffic=3 * _FLOATS * CHANNELS * GRID**2,
     ),
     Row(
         "affinity-loss-disc",
@@ -217,7 +218,7 @@ ROWS = [
         1e-5,
         {"plain": 40, "numba": 120},
         peak=20,
-        cuda=True,
+        traffic=3 * _FLOATS * CHANNELS * GRID**2,
     ),
     Row(
         "fine-map",
@@ -227,7 +228,7 @@ ROWS = [
         1e-5,
         {"plain": 50, "numba": 200},
         peak=8,
-        cuda=True,
+        traffic=_FLOATS * (CHANNELS + 2) * GRID**2,
     ),
     Row(
         "walk",
@@ -237,7 +238,7 @@ ROWS = [
         1e-5,
         {"plain": 14, "numba": 60},
         peak=8,
-        cuda=True,
+        traffic=_FLOATS * (_SQUARE + 2) * GRID**2,
     ),
     Row(
         "walk-power",
@@ -245,7 +246,7 @@ ROWS = [
         f"{_WALK}, 1 map",
         powers,
         1e-5,
-        cuda=True,
+        traffic=_FLOATS * (_SQUARE + 2) * GRID**2,
     ),
     Row(
         "walk-gradient",
@@ -255,6 +256,6 @@ ROWS = [
         1e-4,
         {"plain": 12, "numba": 30},
         peak=0,
-        cuda=True,
+        traffic=_FLOATS * (2 * _SQUARE + 3) * GRID**2,
     ),
 ]

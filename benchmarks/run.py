@@ -6,12 +6,13 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import memory, timing
+from benchmarks import card, memory, timing
 from benchmarks.row import Disagreement, Row, check
 from benchmarks.rows import chosen
 from uspl import record
@@ -41,9 +42,11 @@ def measured(row: Row, *, device: torch.device, measure: timing.Measure, pairs: 
         Disagreement: a variant's result is not the reference's; nothing was timed.
     """
     sides, known = row.make(device), dict[int, object]()
+    on_cpu = device.type == "cpu"
+    if not on_cpu:
+        sides = {variant: side for variant, side in sides.items() if variant == "plain"}  # numba is for the CPU
     differences = {variant: check(row, variant, side, known) for variant, side in sides.items()}
     known.clear()
-    on_cpu = device.type == "cpu"
     peaks = memory.peaks(row.name, threads=threads) if row.peak is not None and on_cpu else None
     found = {}
     for variant, side in sides.items():
@@ -56,6 +59,7 @@ def measured(row: Row, *, device: torch.device, measure: timing.Measure, pairs: 
             "reached": row.reached(variant, times.ratio),
             "base_mib": base_mib,
             "ours_mib": ours_mib,
+            "gb_s": None if on_cpu else float(f"{1e-6 * row.traffic / times.ours_ms:.4g}"),
             "peak_reached": base_mib / max(ours_mib, 0.1) >= row.peak if peaks and row.peak else None,
         }
     about = {"what": row.what, "sizes": row.sizes, "tolerance": row.tolerance, "at_most": row.at_most}
@@ -89,6 +93,7 @@ def about(*, threads: int, wall: bool, pairs: int) -> dict[str, Any]:
         "clock": "wall" if wall else "processor",
         "pairs": pairs,
         "threads": threads,
+        "tools": {name: version(name) for name in ("numba", "scipy", "librosa", "resampy", "pillow")},
     }
 
 
@@ -116,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(", ".join(f"{k} {v}" for k, v in machine.items()), HEAD, sep="\n", flush=True)
     runs = [("cpu", timing.by_clock(time.perf_counter if asked.wall else time.process_time), rows)]
     if torch.cuda.is_available():
-        runs.append(("cuda", timing.by_events, [row for row in rows if row.cuda]))
+        runs.append(("cuda", timing.by_events, [row for row in rows if row.traffic]))
+        machine["ceilings"] = card.ceilings()
     found: dict[str, dict[str, Any]] = {}
     try:
         for device, measure, some in runs:
