@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ settings.register_profile("uspl", max_examples=25, deadline=None, derandomize=Tr
 settings.load_profile("uspl")
 
 ROOT = Path(__file__).resolve().parents[1]
+SHAPES = [(1, 1), (1, 5), (4, 1), (3, 4), (2, 6)]  # of a map: also a pixel, a row, a column, less than a radius
 
 
 @lru_cache(maxsize=2)
@@ -65,6 +67,14 @@ def normal(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor
 def recipe(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights every implementation can make: an integer hash of (place in the state dict, flat index)."""
     return {key: _hashed(i, key, value) for i, (key, value) in enumerate(state.items())}
+
+
+@pytest.fixture(scope="module", params=["numba", "plain"])
+def either(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A file that uses this is run twice: with the kernels of `uspl.fast`, and in plain PyTorch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("USPL_FAST", "1" if request.param == "numba" else "0")
+        yield
 
 
 @pytest.fixture

@@ -4,13 +4,16 @@ import math
 
 import pytest
 import torch
-from conftest import normal, random, reference
+from conftest import SHAPES, normal, random, reference
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from uspl.affinity import affinity, offsets, to_dense
 
+pytestmark = pytest.mark.usefixtures("either")
+
+shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 999)
 metrics = st.sampled_from(["euclidean", "chebyshev"])
 reduces = st.sampled_from(["mean", "sum"])
@@ -30,9 +33,9 @@ def slow(f: Tensor, r: int, metric: str, reduce: str) -> Tensor:
     return dense
 
 
-@given(seeds, st.integers(1, 4), metrics, reduces)
-def test_is_the_loop(seed: int, r: int, metric: str, reduce: str) -> None:
-    f = normal(seed, 1, 2, 3, 4, dtype=torch.float64)
+@given(seeds, shapes, st.integers(1, 4), metrics, reduces)
+def test_is_the_loop(seed: int, shape: tuple[int, int], r: int, metric: str, reduce: str) -> None:
+    f = normal(seed, 1, 2, *shape, dtype=torch.float64)
     got = to_dense(affinity(f, r=r, metric=metric, reduce=reduce), r=r, metric=metric)
     torch.testing.assert_close(got[0], slow(f[0], r, metric, reduce))
 

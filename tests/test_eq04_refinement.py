@@ -6,13 +6,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import normal, random, reference
+from conftest import SHAPES, normal, random, reference
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from uspl.refine import pamr, par
 
+pytestmark = pytest.mark.usefixtures("either")
+
+shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 999)
 RING = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
@@ -54,8 +57,9 @@ def slow(kind: str, image: np.ndarray, m: np.ndarray, dilations: tuple[int, ...]
 
 @pytest.mark.parametrize("kind", ["pamr", "par"])
 @pytest.mark.parametrize("dilations", [(1,), (1, 2, 4)])
-def test_is_the_loop(kind: str, dilations: tuple[int, ...]) -> None:
-    image, m = random(0, 1, 3, 5, 6, dtype=torch.float64), random(1, 1, 1, 5, 6, dtype=torch.float64)
+@given(shape=shapes)
+def test_is_the_loop(kind: str, dilations: tuple[int, ...], shape: tuple[int, int]) -> None:
+    image, m = random(0, 1, 3, *shape, dtype=torch.float64), random(1, 1, 1, *shape, dtype=torch.float64)
     got = FUNCTIONS[kind](image, m, iterations=1, dilations=dilations)
     np.testing.assert_allclose(got[0, 0].numpy(), slow(kind, image[0].numpy(), m[0, 0].numpy(), dilations), atol=1e-9)
 

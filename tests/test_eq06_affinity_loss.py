@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import normal, random, reference
+from conftest import SHAPES, normal, random, reference
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch import Tensor
 from uspl import pairs
 from uspl.affinity import affinity_labels, affinity_loss, offsets, to_dense
 
+pytestmark = pytest.mark.usefixtures("either")
+
+shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 999)
 metrics = st.sampled_from(["euclidean", "chebyshev"])
 
@@ -49,9 +52,9 @@ def slow(f: Tensor, y: Tensor, r: int, metric: str, reduce: str, balanced: bool)
     return sum(sum(part) / max(1, len(part)) for part in (positive, negative)) / 2
 
 
-@given(seeds, st.integers(1, 3), metrics, st.sampled_from(["mean", "sum"]), st.booleans())
-def test_is_the_loop(seed: int, r: int, metric: str, reduce: str, balanced: bool) -> None:
-    f, y = normal(seed, 1, 2, 3, 4, dtype=torch.float64), some_trimap(seed + 1, 1, 3, 4)
+@given(seeds, shapes, st.integers(1, 3), metrics, st.sampled_from(["mean", "sum"]), st.booleans())
+def test_is_the_loop(seed: int, shape: tuple[int, int], r: int, metric: str, reduce: str, balanced: bool) -> None:
+    f, y = normal(seed, 1, 2, *shape, dtype=torch.float64), some_trimap(seed + 1, 1, *shape)
     got = affinity_loss(f, y, r=r, metric=metric, reduce=reduce, balanced=balanced)
     assert got.item() == pytest.approx(slow(f[0], y[0], r, metric, reduce, balanced), rel=1e-9, abs=1e-12)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import normal, random, reference
+from conftest import SHAPES, normal, random, reference
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,6 +13,9 @@ from torch import Tensor
 from uspl.affinity import affinity, offsets, to_dense
 from uspl.walk import transition
 
+pytestmark = pytest.mark.usefixtures("either")
+
+shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 999)
 metrics = st.sampled_from(["euclidean", "chebyshev"])
 betas = st.sampled_from([0.0, 1.0, 2.5, 10.0])
@@ -41,9 +44,9 @@ def slow(a: Tensor, beta: float) -> list[list[float]]:
     return [[powered[i][j] / sum(powered[i]) for j in range(n)] for i in range(n)]
 
 
-@given(seeds, st.integers(1, 3), metrics, betas)
-def test_is_the_loop(seed: int, r: int, metric: str, beta: float) -> None:
-    a = affinity(normal(seed, 1, 2, 3, 4, dtype=torch.float64), r=r, metric=metric)
+@given(seeds, shapes, st.integers(1, 3), metrics, betas)
+def test_is_the_loop(seed: int, shape: tuple[int, int], r: int, metric: str, beta: float) -> None:
+    a = affinity(normal(seed, 1, 2, *shape, dtype=torch.float64), r=r, metric=metric)
     got = dense(transition(a, beta=beta, r=r, metric=metric), r, metric)[0]
     expected = torch.tensor(slow(to_dense(a, r=r, metric=metric)[0], beta), dtype=torch.float64)
     torch.testing.assert_close(got, expected)

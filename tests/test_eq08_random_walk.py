@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import normal, random, reference
+from conftest import SHAPES, normal, random, reference
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -10,6 +10,9 @@ from torch import Tensor
 from uspl.affinity import affinity, to_dense
 from uspl.walk import random_walk
 
+pytestmark = pytest.mark.usefixtures("either")
+
+shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 999)
 metrics = st.sampled_from(["euclidean", "chebyshev"])
 
@@ -25,11 +28,11 @@ def slow(m: Tensor, a: Tensor, beta: float, t: int, r: int, metric: str) -> Tens
     return v.view(m.shape)
 
 
-@given(seeds, st.integers(1, 3), metrics, st.sampled_from([1.0, 5.0]), st.integers(0, 4))
-def test_is_the_matrix(seed: int, r: int, metric: str, beta: float, t: int) -> None:
+@given(seeds, shapes, st.integers(1, 3), metrics, st.sampled_from([0.0, 0.5, 1.0, 2.5, 5.0]), st.integers(0, 4))
+def test_is_the_matrix(seed: int, shape: tuple[int, int], r: int, metric: str, beta: float, t: int) -> None:
     m, a = (
-        normal(seed, 1, 3, 4, dtype=torch.float64),
-        affinity(normal(seed + 1, 1, 2, 3, 4, dtype=torch.float64), r=r, metric=metric),
+        normal(seed, 1, *shape, dtype=torch.float64),
+        affinity(normal(seed + 1, 1, 2, *shape, dtype=torch.float64), r=r, metric=metric),
     )
     got = random_walk(m, a, beta=beta, t=t, r=r, metric=metric)
     torch.testing.assert_close(got[0], slow(m[0], a[0], beta, t, r, metric))

@@ -185,6 +185,7 @@ def readings(
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `uspl` command: a user's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("uspl.fast").setLevel(logging.INFO)  # a first run compiles for some seconds
     args = sys.argv[1:] if args is None else args
     try:
         cfg = _defaults(args)

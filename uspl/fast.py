@@ -55,17 +55,26 @@ def loss(f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, least: float) -> 
 
 
 def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) -> Tensor:
-    """The whole of Eqs. (7) and (8) without a gradient, image by image: maps (B, h, w), affinities (B, K, h, w)."""
-    kernels, out = _kernels(), torch.empty_like(m, memory_format=torch.contiguous_format)
+    """The whole of Eqs. (7) and (8) without a gradient, image by image: maps (B, h, w), affinities (B, K, h, w).
+
+    Affinities that are expanded from one image's are prepared once for all maps.
+    """
+    kernels, moves, out = _kernels(), offs.numpy(), torch.empty_like(m, memory_format=torch.contiguous_format)
     h, w = m.shape[1:]
 
+    def prepared(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weights, degree = np.zeros((len(a), h + 2 * r, w + 2 * r), a.dtype), np.empty((h, w), a.dtype)
+        kernels.power(a, moves, beta, r, weights)
+        kernels.degree(weights, moves, r, degree)
+        return weights, degree
+
+    shared = prepared(a[0].numpy()) if len(a) > 1 and a.stride(0) == 0 else None
+
     def one(m: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
-        weights = np.zeros((len(a), h + 2 * r, w + 2 * r), a.dtype)
-        maps, degree = np.zeros((2, *weights.shape[1:]), m.dtype), np.empty_like(m)
+        weights, degree = shared or prepared(a)
+        maps = np.zeros((2, h + 2 * r, w + 2 * r), m.dtype)
         maps[0, r : r + h, r : r + w] = m
-        kernels.power(a, offs.numpy(), beta, r, weights)
-        kernels.degree(weights, offs.numpy(), r, degree)
-        kernels.walk(weights, offs.numpy(), degree, r, steps, maps)
+        kernels.walk(weights, moves, degree, r, steps, maps)
         out[:] = maps[steps % 2, r : r + h, r : r + w]
 
     _each(one, m, a, out)

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from uspl import fast as kernels
 
@@ -74,6 +73,12 @@ def loss(
     return value
 
 
+def only_once(function: str) -> None:
+    """Raise RuntimeError where a backward pass is itself to be differentiated."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(f"`{function}` has no second derivative; take its gradient without `create_graph`.")
+
+
 class _Distance(torch.autograd.Function):
     """Keeps the features only: the B x K x C x h x w differences are made again in the backward pass."""
 
@@ -85,8 +90,8 @@ class _Distance(torch.autograd.Function):
         return kernels.distance(x, offs, scale) if fast else _distance(x, offs, scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        only_once("affinity")
         x, offs = ctx.saved_tensors
         if ctx.fast:
             pulled = kernels.distance_gradient(x, offs, grad, ctx.scale, ctx.scale)
@@ -104,7 +109,7 @@ class _Loss(torch.autograd.Function):
         if fast:
             sums, pull = kernels.loss(x, y_tri, offs, scale, D_MIN)
         else:
-            sums, pull = _loss(x, y_tri, offs, scale)
+            sums, pull = loss_sums(x, y_tri, offs, scale)
         numbers = sums[2:] if balanced else sums[2:].sum().expand(2)
         share = (0.5 if balanced else 1.0) / numbers.clamp_min(1)
         ctx.save_for_backward(x, offs, pull, share)
@@ -112,8 +117,8 @@ class _Loss(torch.autograd.Function):
         return (share * sums[:2]).sum().to(f.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        only_once("affinity_loss")
         x, offs, pull, share = ctx.saved_tensors
         like, unlike = (share * grad).to(x.dtype)
         if ctx.fast:
@@ -169,7 +174,7 @@ def _pulled(x: Tensor, offs: Tensor, pull: Tensor) -> Tensor:
     return total
 
 
-def _loss(x: Tensor, y_tri: Tensor, offs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def loss_sums(x: Tensor, y_tri: Tensor, offs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """As `fast.loss`."""
     label, d = labels(y_tri, offs), _distance(x, offs, scale)
     like, unlike = label == 1, label == 0

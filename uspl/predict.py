@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from uspl import align
 from uspl.data import Batch, Clip, collate, sound_input
+from uspl.deploy import for_inference, has_bf16
 from uspl.model import USPL, resize
 
 MAPS = ("m_crs", "m_fine", "m")
@@ -55,7 +56,8 @@ def hear(
     """Maps in [0, 1] at the size of the image, batch by batch, for each of several sounds; an image is encoded once.
 
     Args:
-        model: in any mode; evaluated in eval mode and left so.
+        model: in any mode; left in eval mode. What runs is a copy made by `deploy.for_inference`, in bf16 only where
+            `Config.precision` says so and the machine has it.
         dataset: clips, in order.
         sounds: "own", "swap" (a sound of the first distractor), "silence", "noise" (seeded, white, -20 dB), or a
             name of `partners`.
@@ -81,6 +83,7 @@ def hear(
             raise ValueError(f"`maps` must be among {', '.join(MAPS)} and m_cos; got {name!r}.")
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
+    ready = for_inference(model, precision="bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32")
     load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)
     others = {name: load(Subset(dataset, list(partners[name]))) for name in sounds if name in partners}
     blank = {k: _other_sound(k, cfg.seconds, cfg.front_end) for k in ("silence", "noise") if k in sounds}
@@ -92,7 +95,7 @@ def hear(
         chosen = {name: given[name] for name in sounds}
         step = 1 if exact else len(batch.ids)
         parts = [
-            _maps(model, batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
+            _maps(ready, batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
             for i in range(0, len(batch.ids), step)
         ]
         yield batch, {k: {m: torch.cat([part[k][m] for part in parts]) for m in maps} for k in chosen}
@@ -100,24 +103,28 @@ def hear(
 
 @torch.inference_mode()
 def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
-    """Only what is asked for is computed: the coarse map alone needs neither the walk nor the decoder."""
+    """Only what is asked for is computed, and what does not hear once per image."""
     stages, f_v = model.encode_image(image)
-    a = model.affinities(model.f_aff(stages)) if "m_fine" in wanted else None
-    sides = model.sps.sides(stages) if "m" in wanted else None
-    found: dict[str, Found] = {}
-    for name, sound in sounds.items():
-        m_crs = align.sounding_map(model.encode_sound(sound).float(), f_v.float())
-        maps = {}
-        if "m_cos" in wanted:
-            maps["m_cos"] = (m_crs + 1) / 2
-        if "m_crs" in wanted:
-            maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
-        if a is not None:
-            maps["m_fine"] = model.walked(model.on_grid(m_crs), a)
-        if sides is not None:
-            maps["m"] = torch.sigmoid(model.segment(stages, f_v, m_crs, sides))
-        found[name] = {k: resize(m.float(), model.cfg.image_size) for k, m in maps.items()}
-    return found
+    m_crs = align.sounding_map(model.encode_sound(torch.cat(list(sounds.values()))).float(), _each(f_v.float(), sounds))
+    maps = {}
+    if "m_cos" in wanted:
+        maps["m_cos"] = (m_crs + 1) / 2
+    if "m_crs" in wanted:
+        maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
+    if "m_fine" in wanted:
+        maps["m_fine"] = model.walked(model.on_grid(m_crs), _each(model.affinities(model.f_aff(stages)), sounds))
+    if "m" in wanted:
+        sides = [_each(side, sounds) for side in model.sps.sides(stages)]
+        heard = [_each(s, sounds) for s in stages]
+        maps["m"] = torch.sigmoid(model.segment(heard, _each(f_v, sounds), m_crs, sides))
+    found = {k: resize(m.float(), model.cfg.image_size).chunk(len(sounds)) for k, m in maps.items()}
+    return {name: {k: found[k][i] for k in wanted} for i, name in enumerate(sounds)}
+
+
+def _each(x: Tensor, sounds: Mapping[str, Tensor]) -> Tensor:
+    """What belongs to the images, for every sound: one sound after the other; that of a single image is not copied."""
+    many = len(sounds)
+    return x.expand(many, *x.shape[1:]) if len(x) == 1 else x.repeat(many, *[1] * (x.dim() - 1))
 
 
 def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:

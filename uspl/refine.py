@@ -162,10 +162,12 @@ def _refined(
     fast: bool,
 ) -> Tensor:
     """`iterations` times the weighted sum over neighbours; on a CPU a few images at a time: weights stay in cache."""
+    if not len(m):
+        return m.new_zeros(*m.shape[:2], *image.shape[-2:])
     m = F.interpolate(m, size=tuple(image.shape[-2:]), mode="bilinear", align_corners=True)
     needs_gradient = torch.is_grad_enabled() and m.requires_grad
     fast = fast and not needs_gradient and kernels.usable(image, m)
-    many = max(1, _BLOCK // max(1, image[0, 0].numel())) if image.device.type == "cpu" else len(image)
+    many = max(1, _BLOCK // image[0, 0].numel()) if image.device.type == "cpu" else len(image)
     found = []
     for guide, maps in zip(image.split(many), m.split(many), strict=True):
         with torch.no_grad():
@@ -174,7 +176,7 @@ def _refined(
         for _ in range(iterations):
             maps = step(maps)
         found.append(maps)
-    return torch.cat(found) if found else m
+    return torch.cat(found)
 
 
 def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool, fast: bool) -> Tensor:

@@ -77,8 +77,8 @@ class ASPP(nn.Module):
         self.conv2d_list = nn.ModuleList(nn.Conv2d(c_in, c_out, 3, padding=d, dilation=d) for d in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu":
-            # bf16 on the CPU: the backward of a dilated convolution gives NaN, so this branch stays in float32.
+        if x.device.type == "cpu" and torch.is_grad_enabled():
+            # bf16 on the CPU: the backward of a dilated convolution gives NaN, so training stays in float32 here.
             with torch.autocast("cpu", enabled=False):
                 return self._sum(x.float())
         return self._sum(x)
@@ -117,9 +117,11 @@ class FusionBlock(nn.Module):
         self.upsample = upsample
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        if skip is not None:
-            x = x + self.resConfUnit1(skip)
-        x = self.resConfUnit2(x)
+        return self.join(x, None if skip is None else self.resConfUnit1(skip))
+
+    def join(self, x: Tensor, side: Tensor | None) -> Tensor:
+        """As the call, where `side` = resConfUnit1(skip) is known."""
+        x = self.resConfUnit2(x if side is None else x + side)
         if not self.upsample:
             return x
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
@@ -160,13 +162,15 @@ class ASPPFPNDecoder(nn.Module):
         )
 
     def sides(self, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """ASPP on the three stages that do not hear: the same for every sound."""
-        return self.conv1(stages[0]), self.conv2(stages[1]), self.conv3(stages[2])
+        """What the three stages that do not hear give to the FPN: the same for every sound."""
+        aspp = ((self.path1, self.conv1), (self.path2, self.conv2), (self.path3, self.conv3))
+        f1, f2, f3 = (path.resConfUnit1(conv(s)) for (path, conv), s in zip(aspp, stages[:3], strict=True))
+        return f1, f2, f3
 
     def forward(self, stages: Sequence[Tensor], sides: Sequence[Tensor] | None = None) -> Tensor:
         """Four stages (B, c_i, h_i, w_i), the last one F_av of Eq. (9) -> logits (B, S, S)."""
         f1, f2, f3 = self.sides(stages) if sides is None else sides
-        x = self.path3(self.path4(self.conv4(stages[3])), f3)
-        x = self.path1(self.path2(x, f2), f1)
+        x = self.path3.join(self.path4(self.conv4(stages[3])), f3)
+        x = self.path1.join(self.path2.join(x, f2), f1)
         logits: Tensor = self.output_conv(x)
         return logits.squeeze(1)

@@ -6,11 +6,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from uspl import fast as kernels
 from uspl.affinity import offsets
-from uspl.pairs import inside
+from uspl.pairs import inside, only_once
 
 
 def transition(
@@ -131,15 +130,15 @@ class _Walk(torch.autograd.Function):
         kept = steps + 1 if any(ctx.needs_input_grad) else 2
         maps = m.new_zeros(len(m), kept, *weights.shape[2:])
         maps[:, 0] = F.pad(m, (r, r, r, r))
-        (kernels.walk if fast else _walk)(weights, offs, degree, r, maps, steps)
+        (kernels.walk if fast else walk_steps)(weights, offs, degree, r, maps, steps)
         ctx.save_for_backward(weights, offs, degree, maps)
         ctx.r, ctx.fast = r, fast
         h, w = m.shape[-2:]
         return maps[:, steps % kept, r : r + h, r : r + w].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
+        only_once("random_walk")
         weights, offs, degree, maps = ctx.saved_tensors
         r = ctx.r
         padded = F.pad(grad, (r, r, r, r))
@@ -155,7 +154,7 @@ def _shifted(x: Tensor, offs: Tensor, r: int) -> list[Tensor]:
     return [x[..., y : y + h, x0 : x0 + w] for y, x0 in moves]
 
 
-def _walk(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
+def walk_steps(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
     """As `fast.walk`."""
     here = (..., slice(r, r + degree.shape[-2]), slice(r, r + degree.shape[-1]))
     by = [part for k, (dy, dx) in enumerate(offs.tolist()) for part in _both(weights[:, k], dy, dx, r)]

@@ -1,0 +1,162 @@
+"""uspl.deploy: the copy that runs gives the maps of the model that was trained, which stays as it is."""
+
+import pytest
+import torch
+from conftest import normal, random
+from data_sample import sample
+from test_model import small
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from uspl import deploy, encoders, predict
+from uspl.config import Config
+from uspl.data import AVSBench
+from uspl.deploy import for_inference
+from uspl.model import USPL, Maps
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def trained(cfg: Config, *, narrow: bool = False) -> USPL:
+    """A model whose running statistics are neither 0 nor 1, as after training; `narrow`: bottlenecks as in ResNet50."""
+    torch.manual_seed(0)
+    model = USPL(cfg)
+    if narrow:
+        model.visual.stages[1] = nn.Sequential(
+            encoders._conv(8, 8, 1, stride=2),
+            nn.BatchNorm2d(8),
+            Bottleneck(8, 2, downsample=nn.Sequential(encoders._conv(8, 8, 1), nn.BatchNorm2d(8))),
+        )
+    for seed, layer in enumerate(m for m in model.modules() if isinstance(m, NORMS)):
+        layer.running_mean.copy_(0.2 * normal(seed, layer.num_features))
+        layer.running_var.copy_(0.5 + random(seed, layer.num_features))
+        if layer.affine:
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.uniform_(layer.bias, -0.5, 0.5)
+    return model
+
+
+def maps(model: USPL) -> Maps:
+    cfg = model.cfg
+    sound = random(1, 2, 1, 257, 101) if cfg.front_end == "spectrogram" else random(1, 2, 1, 1, 96, 64)
+    with torch.no_grad():
+        return model(normal(0, 2, 3, cfg.image_size, cfg.image_size), sound)
+
+
+def same(a: Maps, b: Maps, *, atol: float) -> None:
+    for name in set(Maps._fields) - {"y_tri"}:
+        x, y = getattr(a, name).float(), getattr(b, name).float()
+        torch.testing.assert_close(x, y, atol=atol, rtol=atol, msg=lambda said, name=name: f"{name}: {said}")
+
+
+def norms(model: nn.Module) -> int:
+    return sum(isinstance(m, NORMS) for m in model.modules())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"projector": "mlp"}, {"projector_norm": False}, {"front_end": "spectrogram"}, {"fuse_on": "projected"}],
+)
+def test_folded_maps_are_the_models(changes: dict[str, object]) -> None:
+    model = trained(small(**changes))
+    ready = for_inference(model)
+    assert norms(model)
+    assert not norms(ready)
+    same(maps(ready), maps(model.eval()), atol=1e-5)
+
+
+def test_bottlenecks_and_their_shortcuts_are_folded() -> None:
+    model = trained(small(), narrow=True)
+    ready = for_inference(model)
+    assert norms(model)
+    assert not norms(ready)
+    same(maps(ready), maps(model.eval()), atol=1e-5)
+
+
+def test_resnet50_is_folded() -> None:
+    torch.manual_seed(0)
+    net = encoders.ResNet50Stages().eval()
+    for seed, layer in enumerate(m for m in net.modules() if isinstance(m, NORMS)):
+        layer.running_mean.copy_(0.1 * normal(seed, layer.num_features))
+        layer.running_var.copy_(0.5 + random(seed, layer.num_features))
+    image = normal(0, 1, 3, 32, 32)
+    model = trained(small())
+    model.visual = net
+    ready = for_inference(model).visual
+    assert not norms(ready)
+    with torch.no_grad():
+        for ours, theirs in zip(ready(image), net(image), strict=True):
+            assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
+def test_the_model_stays_as_it_is() -> None:
+    model = trained(small()).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    ready = for_inference(model)
+    maps(ready)
+    after = model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    assert model.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert not ready.training
+    assert not any(p.requires_grad for p in ready.parameters())
+    assert model.visual.stages[0][0].conv1.weight.data_ptr() != ready.visual.stages[0][0].conv1.weight.data_ptr()
+    assert {m.dilation for m in model.project_v if isinstance(m, nn.Conv2d)} == {(1, 1)}
+
+
+def test_bf16_is_close_and_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "has_bf16", lambda _: True)
+    model = trained(small())
+    half = for_inference(model, precision="bf16")
+    assert {p.dtype for p in half.sps.parameters()} == {torch.bfloat16}
+    found, exact = maps(half), maps(model.eval())
+    assert found.m_crs.dtype == found.m_fine.dtype == found.m.dtype == torch.float32
+    assert all(torch.isfinite(m.float()).all() for m in found)
+    assert not torch.equal(found.m, exact.m)
+    assert (found.m - exact.m).abs().max() <= 0.02
+    assert (found.m_crs - exact.m_crs).abs().max() <= 0.02
+
+
+def test_a_wide_dilation_is_finite_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "has_bf16", lambda _: True)
+    model = trained(small(aspp_dilations=(3, 6, 12, 18)))
+    found = maps(for_inference(model, precision="bf16"))
+    assert torch.isfinite(found.logits).all()
+
+
+def test_compilation_is_asked_for_by_part() -> None:
+    ready = for_inference(trained(small()), compile=True)
+    for part in (ready.visual, ready.audio, ready.pmv_aff, ready.sps, ready.sps.conv1):
+        assert part._compiled_call_impl is not None
+    assert for_inference(trained(small())).sps._compiled_call_impl is None
+
+
+def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained(small())
+    with pytest.raises(ValueError, match=r"^`precision` must be 'fp32' or 'bf16'; got 'fp16'\.$"):
+        for_inference(model, precision="fp16")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
+    with pytest.raises(
+        ValueError, match=r"^`precision` is 'bf16', but this cpu does not compute with it; take 'fp32'\.$"
+    ):
+        for_inference(model, precision="bf16")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(ValueError, match=r"^`compile` is True, but no C\+\+ compiler is on the path; .*\.$"):
+        for_inference(model, compile=True)
+
+
+def test_what_is_judged_is_in_bf16_where_that_is_asked_for_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, clips = trained(small()), AVSBench(sample(), "val", size=32)
+
+    def judged(precision: str, *, able: bool) -> Tensor:
+        monkeypatch.setattr(deploy, "has_bf16", lambda _: able)
+        monkeypatch.setattr(predict, "has_bf16", lambda _: able)
+        model.cfg = small(precision=precision)
+        return next(predict.predict(model, clips, maps=("m",), batch_size=2))[1]["m"]
+
+    exact = judged("fp32", able=True)
+    assert torch.equal(judged("auto", able=True), exact)
+    assert torch.equal(judged("bf16", able=False), exact)
+    assert not torch.equal(judged("bf16", able=True), exact)
