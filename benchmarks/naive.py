@@ -116,11 +116,11 @@ def f_curve(m: Tensor, truth: Tensor) -> Tensor:
 
 
 def ciou_half(m: Tensor, truth: Tensor) -> float:
-    """cIoU of one map brought to [0, 1], the pixels at or above its median marked: all its values are sorted for it."""
-    scaled = m.numpy() - m.numpy().min()
-    scaled = scaled / scaled.max()
-    marked, gt = scaled >= np.sort(scaled.flatten())[scaled.size // 2], truth.numpy()
-    return float(np.sum(marked * gt) / (np.sum(gt) + np.sum(marked * (gt == 0))))
+    """cIoU of one map brought to [0, 1]: P is 1 from its median up, 0 below, and sums are taken over products."""
+    values, gt = m.numpy() - m.numpy().min(), truth.numpy()
+    values = values / values.max()
+    p = np.where(values >= np.sort(values.flatten())[values.size // 2], 1.0, 0.0)
+    return float(np.sum(p * gt) / (np.sum(gt) + np.sum(p * (gt == 0))))
 
 
 def ciou_curve(m: Tensor, truth: Tensor, levels: Tensor) -> Tensor:
