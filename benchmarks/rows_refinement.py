@@ -148,47 +148,28 @@ def half(dense: Tensor, metric: str, outside: float) -> Tensor:
 _SIZE = "image and map 112 x 112, 48 neighbours, 10 iterations"
 _WALK = f"{ON_GRID}, square, beta = {BETA:g}, t = {T}"
 _LOSS = f"{ON_GRID}, {CHANNELS} channels, 1 image"
-_FLOATS, _SQUARE = 4, ((2 * R + 1) ** 2 - 1) // 2  # bytes; half of the neighbours in a square
+_SQUARE = ((2 * R + 1) ** 2 - 1) // 2  # half of the neighbours in a square
+_FLOAT = 4  # bytes
+# Kind, batch, goals, goal of the peak.
+_REFINED = (
+    ("pamr", 1, {"plain": 5, "numba": 10}, 8),
+    ("pamr", 8, {"plain": 6, "numba": 15}, 8),
+    ("par", 1, {"plain": 2.3, "numba": 10}, 0),
+    ("par", 8, {"plain": 4, "numba": 15}, 0),
+)
 ROWS = [
-    Row(
-        "pamr-b1",
-        "Eq. 4, PAMR, against unfold per dilation",
-        f"{_SIZE}, batch 1",
-        refinement("pamr", 1),
-        1e-5,
-        {"plain": 5, "numba": 10},
-        peak=8,
-        traffic=5 * _FLOATS * 112**2,
-    ),
-    Row(
-        "pamr-b8",
-        "Eq. 4, PAMR, against unfold per dilation",
-        f"{_SIZE}, batch 8",
-        refinement("pamr", 8),
-        1e-5,
-        {"plain": 6, "numba": 15},
-        peak=8,
-        traffic=8 * 5 * _FLOATS * 112**2,
-    ),
-    Row(
-        "par-b1",
-        "Eq. 4, PAR, against unfold per dilation",
-        f"{_SIZE}, batch 1",
-        refinement("par", 1),
-        1e-5,
-        {"plain": 2.3, "numba": 10},
-        peak=0,
-        traffic=5 * _FLOATS * 112**2,
-    ),
-    Row(
-        "par-b8",
-        "Eq. 4, PAR, against unfold per dilation",
-        f"{_SIZE}, batch 8",
-        refinement("par", 8),
-        1e-5,
-        {"plain": 4, "numba": 15},
-        peak=0,
-        traffic=8 * 5 * _FLOATS * 112**2,
+    *(
+        Row(
+            f"{kind}-b{batch}",
+            f"Eq. 4, {kind.upper()}, against unfold per dilation",
+            f"{_SIZE}, batch {batch}",
+            refinement(kind, batch),
+            1e-5,
+            goals,
+            peak=peak,
+            traffic=batch * 5 * _FLOAT * 112**2,
+        )
+        for kind, batch, goals, peak in _REFINED
     ),
     Row(
         "labels-b8",
@@ -208,7 +189,7 @@ ROWS = [
         1e-5,
         {"plain": 40, "numba": 120},
         peak=20,
-        traffic=3 * _FLOATS * CHANNELS * GRID**2,
+        traffic=3 * _FLOAT * CHANNELS * GRID**2,
     ),
     Row(
         "affinity-loss-disc",
@@ -218,7 +199,7 @@ ROWS = [
         1e-5,
         {"plain": 40, "numba": 120},
         peak=20,
-        traffic=3 * _FLOATS * CHANNELS * GRID**2,
+        traffic=3 * _FLOAT * CHANNELS * GRID**2,
     ),
     Row(
         "fine-map",
@@ -228,7 +209,7 @@ ROWS = [
         1e-5,
         {"plain": 50, "numba": 200},
         peak=8,
-        traffic=_FLOATS * (CHANNELS + 2) * GRID**2,
+        traffic=_FLOAT * (CHANNELS + 2) * GRID**2,
     ),
     Row(
         "walk",
@@ -238,7 +219,7 @@ ROWS = [
         1e-5,
         {"plain": 14, "numba": 60},
         peak=8,
-        traffic=_FLOATS * (_SQUARE + 2) * GRID**2,
+        traffic=_FLOAT * (_SQUARE + 2) * GRID**2,
     ),
     Row(
         "walk-power",
@@ -246,7 +227,7 @@ ROWS = [
         f"{_WALK}, 1 map",
         powers,
         1e-5,
-        traffic=_FLOATS * (_SQUARE + 2) * GRID**2,
+        traffic=_FLOAT * (_SQUARE + 2) * GRID**2,
     ),
     Row(
         "walk-gradient",
@@ -256,6 +237,6 @@ ROWS = [
         1e-4,
         {"plain": 12, "numba": 30},
         peak=0,
-        traffic=_FLOATS * (2 * _SQUARE + 3) * GRID**2,
+        traffic=_FLOAT * (2 * _SQUARE + 3) * GRID**2,
     ),
 ]

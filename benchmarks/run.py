@@ -27,7 +27,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--row", nargs="+", default=[], metavar="NAME", help="some rows only; nothing is recorded")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; with several, set OMP_WAIT_POLICY=passive")
     parser.add_argument("--wall", action="store_true", help="wall clock instead of processor time")
     parser.add_argument("--pairs", type=int, default=7, help="how often each side is timed")
     parser.add_argument("--name", default="ratios", help="of the record")
