@@ -116,7 +116,8 @@ def gradient(device: torch.device) -> dict[str, Side]:
 def features(batch: int, device: torch.device) -> Tensor:
     """F_aff (B, 256, 56, 56) that changes over a few pixels, so that affinities spread over (0, 1)."""
     coarse = normal(3, batch, CHANNELS, 14, 14)
-    return F.interpolate(coarse, size=(GRID, GRID), mode="bicubic", align_corners=False).contiguous().to(device)
+    fine = F.interpolate(coarse, size=(GRID, GRID), mode="bicubic", align_corners=False)
+    return fine.contiguous(memory_format=torch.channels_last).to(device)  # as PMV-aff gives them
 
 
 def smooth(batch: int, device: torch.device) -> Tensor:
