@@ -47,6 +47,7 @@ def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3
     if not times or min(times) < 0 or list(times) != sorted(times):
         raise ValueError(f"`times` must be ascending numbers of at least 0; got {list(times)}.")
     with opened(path, "video") as box:
+        box.streams.video[0].codec_context.thread_count = 1  # who has many films starts processes
         return _pictures(path, box, times)
 
 
