@@ -31,7 +31,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data notebooks book test run serve lab clean distclean
+.PHONY: help all install data notebooks book test bench run serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -75,6 +75,9 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 	$(PY) -m mypy
 	$(PY) -m codespell_lib
 	$(PY) -m pytest
+
+bench: install ## times against the equations as they read, all rows or some: make bench ROW=walk
+	@$(PY) -m benchmarks.run $(if $(ROW),--row $(ROW))
 
 run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
 	@parameters=() options=()

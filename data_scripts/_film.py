@@ -36,11 +36,14 @@ def find(root: Path, split: str, category: str, name: str) -> Path:
     raise DataError(f"raw_videos/{split}/{category}/{name}.mp4", "is missing")
 
 
-def png(frame: np.ndarray, size: int) -> bytes:
-    """A picture (H, W, 3) as a PNG file of `size` x `size` pixels."""
+def resized(frame: np.ndarray, size: int) -> Image.Image:
+    """A picture (H, W, 3) of `size` x `size` pixels."""
     image = Image.fromarray(frame)
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=1)
     return buffer.getvalue()
@@ -55,16 +58,19 @@ def picture(file: Path) -> Image.Image:
         raise DataError(file, "cannot be read as a picture") from error
 
 
-def cut(film: Path, frames: list[Path], sound: Path, size: int) -> None:
-    """Write a clip's frames (k at 15/16 of second k), then its sound of as many seconds."""
+def cut(film: Path, frames: list[Path], sound: Path, size: int) -> tuple[list[Image.Image], np.ndarray]:
+    """Write a clip's frames (k at 15/16 of second k), then its sound of as many seconds; returns both."""
     seconds = len(frames)
     pictures = frames_at(film, [k + 15 / 16 for k in range(seconds)])
     pcm = pcm16(waveform(film, RATE).numpy())
     if len(pcm) < (seconds - 0.5) * RATE:
         raise DataError(film, f"is truncated: sound ends at {len(pcm) / RATE:.2f} s, {seconds} s are needed")
-    for path, shown in zip(frames, pictures, strict=True):
-        write(path, png(shown.permute(1, 2, 0).contiguous().numpy(), size))
-    write(sound, wav(pcm if len(pcm) < (seconds + LONG) * RATE else pcm[: seconds * RATE]))
+    pcm = pcm if len(pcm) < (seconds + LONG) * RATE else pcm[: seconds * RATE]
+    images = [resized(np.ascontiguousarray(shown.permute(1, 2, 0).numpy()), size) for shown in pictures]
+    for path, image in zip(frames, images, strict=True):
+        write(path, png(image))
+    write(sound, wav(pcm))
+    return images, pcm
 
 
 def odd(frames: list[Image.Image], pcm: np.ndarray) -> list[str]:

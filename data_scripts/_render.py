@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from _cast import BODIES, EMITTERS, ENVELOPES, KINDS, RECIPES, Array
@@ -109,6 +109,10 @@ def _emitter(rgb: Array, thing: Thing, u: Array, v: Array, rng: np.random.Genera
     hue = rng.normal(0, 0.012 + 0.02 * vary)
     scale = 0.36
     u, v = (u - x) / scale, (v - y) / scale
+    edge = 1 + 1 / (scale * thing.radius * ZOOM)  # nothing is painted beyond
+    across, down = (np.flatnonzero(np.abs(line) < edge) for line in (u[0], v[:, 0]))
+    near = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+    u, v, rgb = u[near], v[near], rgb[near]
     rho, phi = np.hypot(u, v), np.arctan2(v, u)
     if thing.kind >= 0:
         kind = KINDS[thing.kind]
@@ -153,10 +157,15 @@ def sound(rng: np.random.Generator, kind: int, n: int) -> Array:
     tone = np.zeros(n)
     for multiple, amplitude in RECIPES[me.recipe]:
         if multiple * f0 < 0.45 * RATE:
-            tone += amplitude * rng.uniform(0.8, 1.2) * np.sin(2 * np.pi * (multiple * f0 * t + rng.random()))
-    hertz = np.fft.rfftfreq(n, 1 / RATE)
-    band = _noise(rng, np.exp(-0.5 * (np.log2(np.maximum(hertz, 1) / me.band) / 0.25) ** 2), n)
-    pink = _noise(rng, np.where(hertz >= 30, 1 / np.sqrt(np.maximum(hertz, 30)), 0), n)
+            height = amplitude * rng.uniform(0.8, 1.2)
+            wave = multiple * f0 * t
+            wave += rng.random()
+            wave *= 2 * np.pi
+            np.sin(wave, out=wave)
+            wave *= height
+            tone += wave
+    band = _noise(rng, _band(me.band, n), n)
+    pink = _noise(rng, _pink(n), n)
     repeats, level = ENVELOPES[me.envelope]
     phase = (t * repeats * rng.uniform(0.9, 1.1) + rng.random()) % 1
     voice = level(phase) * (tone / tone.std() + rng.uniform(0.2, 0.4) * band)
@@ -168,5 +177,22 @@ def sound(rng: np.random.Generator, kind: int, n: int) -> Array:
 
 def _noise(rng: np.random.Generator, spectrum: Array, n: int) -> Array:
     """Gaussian noise of the given amplitude spectrum, standard deviation 1."""
-    noise = np.fft.irfft(spectrum * (rng.standard_normal(len(spectrum)) + 1j * rng.standard_normal(len(spectrum))), n)
+    lines = np.empty(len(spectrum), np.complex128)
+    lines.real = spectrum * rng.standard_normal(len(spectrum))
+    lines.imag = spectrum * rng.standard_normal(len(spectrum))
+    noise = np.fft.irfft(lines, n)
     return noise / noise.std()
+
+
+@lru_cache(maxsize=len(KINDS))
+def _band(centre: float, n: int) -> Array:
+    """Amplitudes of a noise band a quarter of an octave wide, centre in Hz, for n samples."""
+    hertz = np.fft.rfftfreq(n, 1 / RATE)
+    return np.exp(-0.5 * (np.log2(np.maximum(hertz, 1) / centre) / 0.25) ** 2)
+
+
+@lru_cache(maxsize=1)
+def _pink(n: int) -> Array:
+    """Amplitudes of pink noise from 30 Hz up, for n samples."""
+    hertz = np.fft.rfftfreq(n, 1 / RATE)
+    return np.where(hertz >= 30, 1 / np.sqrt(np.maximum(hertz, 30)), 0)

@@ -27,6 +27,7 @@ from _cast import KINDS, Array
 from _render import RATE, render
 from _scene import SPLITS, Settings, category, scene
 from _work import Refused, each, sweep, write
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 MARKER = "sounding_shapes.json"
@@ -52,8 +53,10 @@ def encode(frames: Array | None, wave: Array, fps: int = 8) -> bytes:
             film.pix_fmt = "yuv420p"
         voice = box.add_stream("aac", rate=RATE, layout="mono", options={"b": "96000", "aac_coder": "fast"})
         if frames is not None:
+            colours = VideoReformatter()
             for frame in frames:
-                box.mux(film.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+                shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
+                box.mux(film.encode(colours.reformat(shown, format="yuv420p", threads=1)))
             box.mux(film.encode(None))
         samples = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[None], np.float32), format="fltp", layout="mono")
         samples.sample_rate = RATE

@@ -168,6 +168,13 @@ def test_numpy_and_torch_agree() -> None:
     assert audio.log_spectrogram(wave.double().numpy(), 16_000).dtype == torch.float32
 
 
+def test_sounds_side_by_side_are_the_same_as_one_by_one() -> None:
+    waves = torch.stack([normal(i, 48_000) * 10.0**-i for i in range(7)])
+    singly = torch.stack([audio.vggish_patches(wave, 16_000) for wave in waves])
+    torch.testing.assert_close(audio.vggish_batch(waves), singly, rtol=0, atol=1e-6)
+    assert audio.vggish_batch(waves[:0]).shape == (0, 3, 1, 96, 64)
+
+
 # Refused
 
 

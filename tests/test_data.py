@@ -48,6 +48,22 @@ def test_clip_is_what_lies_on_disk() -> None:
     assert torch.equal(clip.swap, waveform(data / "swap_wav" / home / "test_00001.wav")[16000:32000])
 
 
+@pytest.mark.parametrize("front_end", ["vggish", "spectrogram"])
+def test_batch_holds_what_each_clip_gives_alone(front_end: str) -> None:
+    clips = [read(sample())[i] for i in range(5)]
+    clips[1] = dataclasses.replace(clips[1], swap=None)
+    clips[3] = dataclasses.replace(clips[3], mask=None, objects=None)
+    batch = collate(clips, front_end=front_end)
+    for i, clip in enumerate(clips):
+        alone = collate([dataclasses.replace(clip, inputs={})], front_end=front_end)
+        for ours, theirs in zip(batch[1:], alone[1:], strict=True):
+            torch.testing.assert_close(ours[i], theirs[0], rtol=0, atol=1e-6)
+        torch.testing.assert_close(batch.sound[i], sound_input(clip.wave, front_end=front_end), rtol=0, atol=1e-6)
+    assert batch.swap[1].abs().max() == 0
+    assert (batch.mask[3] == -1).all()
+    assert (batch.objects[3] == 255).all()
+
+
 def test_masks_of_training_clips_are_first_frames_only() -> None:
     data = read(sample(), "train")
     assert [data[i].mask is not None for i in range(3)] == [True, False, False]

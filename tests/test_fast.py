@@ -51,6 +51,13 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "walk": walked,
 }
+
+
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_of_pairs", "_of_maps"):
+        monkeypatch.setattr(fast, name, lambda: pytest.fail("a kernel was asked for"))
+
+
 functions = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 
 
@@ -164,7 +171,7 @@ def test_the_environment_and_the_argument_switch_them_off(monkeypatch: pytest.Mo
     assert not fast.usable(torch.zeros(1, dtype=torch.bfloat16))
     assert not fast.usable(torch.zeros(1, device="meta"))
     assert not fast.usable(torch.zeros(1), torch.zeros(1, dtype=torch.float64))
-    monkeypatch.setattr(fast, "_kernels", lambda: pytest.fail("a kernel was asked for"))
+    forbidden(monkeypatch)
     for function in FUNCTIONS.values():
         function(1, 3, 4, torch.float32, fast=False)
     monkeypatch.setenv("USPL_FAST", "0")
@@ -181,7 +188,7 @@ def test_the_configuration_switches_them_off(monkeypatch: pytest.MonkeyPatch) ->
     image, sound = random(0, 2, 3, 32, 32), random(1, 2, 1, 1, 96, 64)
     with torch.inference_mode():
         quick = model(image, sound)
-        monkeypatch.setattr(fast, "_kernels", lambda: pytest.fail("a kernel was asked for"))
+        forbidden(monkeypatch)
         model.cfg = dataclasses.replace(cfg, fast=False)
         plain = model(image, sound)
     torch.testing.assert_close(quick.m_fine, plain.m_fine, atol=1e-5, rtol=0)
@@ -192,7 +199,7 @@ def test_without_numba_everything_works(monkeypatch: pytest.MonkeyPatch) -> None
     expected = FUNCTIONS["walk"](1, 3, 4, torch.float32)
     monkeypatch.setattr(fast, "_there", lambda: False)
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.setattr(fast, "_kernels", lambda: pytest.fail("a kernel was asked for"))
+    forbidden(monkeypatch)
     torch.testing.assert_close(FUNCTIONS["walk"](1, 3, 4, torch.float32), expected, atol=1e-5, rtol=0)
 
 

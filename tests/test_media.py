@@ -1,6 +1,7 @@
 """uspl.media: the right picture, the right second of sound, and a sentence for every broken file."""
 
 import pickle
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from broken_films import make
 from conftest import shared
 from data_sample import film
 
-from uspl.media import DataError, frame_at, frames_at, waveform
+from uspl.audio import around
+from uspl.media import DataError, excerpt, frame_at, frames_at, waveform
 
 
 def test_frame_at_is_the_picture_on_screen(tmp_path: Path) -> None:
@@ -112,3 +114,48 @@ def test_real_files() -> None:
         waveform(shared("real/av1_noaudio.mkv"))
     with pytest.raises(DataError, match="has no pictures"):
         frame_at(shared("real/robin.ogg"), 0.0)
+
+
+def wav(path: Path, n: int, *, rate: int = 16000, channels: int = 1) -> Path:
+    """n frames of a ramp that tells them apart."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.arange(n * channels) % 60000 - 30000).astype("<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("middle", [None, 0.0, 0.2, 1.2345, 2.7, 9.0])
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 5.0])
+@pytest.mark.parametrize("options", [{}, {"rate": 44100}, {"channels": 2}])
+def test_excerpt_is_cut_from_the_whole(
+    middle: float | None, seconds: float, options: dict[str, int], tmp_path: Path
+) -> None:
+    file = wav(tmp_path / "a.wav", 47_999, **options)
+    whole = waveform(file)
+    expected = around(whole, len(whole) / 16000 / 2 if middle is None else middle, seconds)
+    assert torch.equal(excerpt(file, middle, seconds), expected)
+    assert torch.equal(excerpt("nowhere.wav", middle, seconds, content=file.read_bytes()), expected)
+
+
+def test_excerpt_at_another_rate(tmp_path: Path) -> None:
+    file = wav(tmp_path / "a.wav", 24_000, rate=8000)
+    assert torch.equal(excerpt(file, 1.5, 1.0, 8000), waveform(file, 8000)[8000:16000])
+
+
+def test_excerpt_reads_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, asked = wav(tmp_path / "a.wav", 160_000), []
+    read = wave.Wave_read.readframes
+    monkeypatch.setattr(wave.Wave_read, "readframes", lambda self, n: (asked.append(n), read(self, n))[1])
+    excerpt(file, None, 3.0)
+    assert asked == [48_000]
+
+
+@pytest.mark.parametrize("lost", [2, 3, 40_001])
+def test_a_truncated_wav_is_refused_wherever_it_is_read(lost: int, tmp_path: Path) -> None:
+    file = wav(tmp_path / "a.wav", 48_000)
+    file.write_bytes(file.read_bytes()[:-lost])
+    for read in (waveform, lambda path: excerpt(path, 0.5, 1.0)):
+        with pytest.raises(DataError, match=r"is truncated: its header promises 3\.00 s, it holds [123]\.\d\d s"):
+            read(file)

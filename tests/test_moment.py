@@ -11,7 +11,7 @@ import torch
 from conftest import shared
 from data_sample import film
 
-from uspl import media
+from uspl.container import duration
 from uspl.media import DataError, frames_at, moment, waveform
 
 KINDS = {  # extension: codecs of pictures and sound, options
@@ -92,7 +92,7 @@ def test_length_is_found_where_no_file_says_it(tmp_path: Path) -> None:
     path = rising(tmp_path / "a.ts", seconds=6)
     with av.open(str(path)) as box:
         unknown = SimpleNamespace(duration=None, start_time=box.start_time, demux=box.demux, seek=box.seek)
-        assert abs(media._length(unknown) - 6) < 0.1
+        assert abs(duration(unknown) - 6) < 0.1
 
 
 def test_what_cannot_be_used(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 RATE = 16_000  # Hz, the rate both front ends work at
@@ -41,9 +41,9 @@ def log_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tenso
     if not seconds > 0:
         raise ValueError(f"`seconds` must be above 0; got {seconds}.")
     x = _central(resample(wave, sr), round(seconds * RATE)).double()  # near silence float32 is off by 1e-3
-    window = torch.hann_window(512, dtype=x.dtype, device=x.device)
-    power = torch.stft(x, 512, HOP, window=window, center=True, pad_mode="constant", return_complex=True).abs().square()
-    return torch.log(power + 1e-7).float()
+    frames = F.pad(x, (256, 256)).unfold(0, 512, HOP) * _hann(512).to(x)
+    squares = torch.view_as_real(torch.fft.rfft(frames)).square_()  # (T, 257, 2)
+    return (squares[..., 0] + squares[..., 1] + 1e-7).float().log_().T.contiguous()
 
 
 def peer_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tensor, "257 t"]:
@@ -102,17 +102,42 @@ def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
     >>> vggish_patches(torch.zeros(48_000), 16_000).shape
     torch.Size([3, 1, 96, 64])
     """
-    x = resample(wave, sr).double()
-    if len(x) < PATCH_SAMPLES:
+    patches: Tensor = vggish_batch(resample(wave, sr)[None])[0]
+    return patches
+
+
+def vggish_batch(waves: Float32[Tensor, "b n"]) -> Float32[Tensor, "b k 1 96 64"]:
+    """`vggish_patches` of sounds of one length side by side.
+
+    Args:
+        waves (B, n): mono samples in [-1, 1] at 16 kHz.
+
+    Returns:
+        (B, K, 1, 96, 64).
+
+    Raises:
+        ValueError: as `vggish_patches`.
+    """
+    if waves.shape[1] < PATCH_SAMPLES:
         raise ValueError(
             f"`wave` must last at least 0.975 s ({PATCH_SAMPLES} samples at 16 kHz) to fill one patch; "
-            f"got {len(x) / RATE:.3f} s."
+            f"got {waves.shape[1] / RATE:.3f} s."
         )
-    window = torch.hann_window(400, dtype=x.dtype, device=x.device)
-    magnitude = torch.fft.rfft(x.unfold(0, 400, HOP) * window, n=512).abs()  # (frames, 257)
-    log_mel = torch.log(magnitude @ mel_matrix().to(x) + 0.01)
-    n = len(log_mel) // 96
-    return log_mel[: 96 * n].reshape(n, 1, 96, 64).float()
+    window, mel = _hann(400).to(waves.device), mel_matrix().to(waves)
+    k = (1 + (waves.shape[1] - 400) // HOP) // 96
+    blocks = []
+    for few in waves.split(4):  # what four sounds need stays in the processor's cache
+        frames = few.unfold(1, 400, HOP)[:, : 96 * k] * window  # beside a loud tone float32 is off by 1e-5
+        squares = torch.view_as_real(torch.fft.rfft(frames, n=512)).square_()  # (b, frames, 257, 2)
+        magnitude = (squares[..., 0] + squares[..., 1]).to(waves.dtype).sqrt_()
+        blocks.append((magnitude @ mel).add_(0.01).log_())
+    return torch.cat(blocks).reshape(len(waves), k, 1, 96, 64)
+
+
+@lru_cache(maxsize=4)
+def _hann(n: int) -> Float[Tensor, " n"]:
+    """Periodic Hann window of n samples, float64."""
+    return torch.hann_window(n, dtype=torch.float64)
 
 
 @lru_cache(maxsize=1)
@@ -167,18 +192,27 @@ def _sinc_kernel(up: int, down: int) -> tuple[Float[Tensor, "up taps"], int]:
     return (cutoff * torch.sinc(cutoff * distance) * window).float(), half
 
 
-def around(wave: Float[Tensor, " n"], middle: float, seconds: float) -> Float[Tensor, " m"]:
-    """`seconds` of a 16 kHz wave around `middle` (s), moved inside where it would leave; zeros follow a short one.
+def around(wave: Float[Tensor, " n"], middle: float, seconds: float, sr: int = RATE) -> Float[Tensor, " m"]:
+    """`seconds` of a wave around `middle` (s), moved inside where it would leave; zeros follow a short one.
 
     >>> around(torch.arange(32_000.0), 0.5, 1.0)[[0, -1]].tolist()
     [0.0, 15999.0]
     >>> around(torch.ones(8_000), 0.5, 1.0).sum().item()
     8000.0
     """
-    n = round(seconds * RATE)
-    start = max(min(round(middle * RATE - n / 2), len(wave) - n), 0)
+    start, n = span(len(wave), middle, seconds, sr)
     part = wave[start : start + n]
-    return torch.nn.functional.pad(part, (0, n - len(part)))
+    return F.pad(part, (0, n - len(part)))
+
+
+def span(total: int, middle: float, seconds: float, sr: int = RATE) -> tuple[int, int]:
+    """First sample and number of samples that `around` wants of `total`.
+
+    >>> span(32_000, 0.5, 1.0), span(32_000, 2.0, 1.0)
+    ((0, 16000), (16000, 16000))
+    """
+    n = round(seconds * sr)
+    return max(min(round(middle * sr - n / 2), total - n), 0), n
 
 
 def _central(x: Float[Tensor, " n"], length: int) -> Float[Tensor, " m"]:

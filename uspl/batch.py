@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
     ids: list[str]
     image: Float[Tensor, "b 3 s s"]  # ImageNet-normalised
-    sound: Float[Tensor, "b *input"]  # (B, N, 1, 96, 64) log-mel patches, or (B, 1, 257, T) spectrograms
+    sound: Float[Tensor, "b *input"]  # (B, N, 1, 96, 64) patches, (B, 1, 257, T) spectrograms, (B, 128) embeddings
     mask: Float[Tensor, "b s s"]  # 0 or 1; -1 everywhere where there is no annotation
     objects: UInt8[Tensor, "b s s"]  # labels of `Clip.objects`; 255 everywhere where there are none
     swap: Float[Tensor, "b *input"]  # like `sound`; zeros where there is none
@@ -62,16 +62,25 @@ def collate(clips: Sequence[Clip], *, front_end: str = "vggish") -> Batch:
         front_end: "vggish" computes log-mel patches from the wave, "log_mel" takes AVSBench's own, "spectrogram"
             computes a spectrogram.
     """
-    image = torch.stack([c.frame for c in clips]).float() / 255
-    image = (image - image.new_tensor(MEAN)[:, None, None]) / image.new_tensor(STD)[:, None, None]
+    image = torch.stack([c.frame for c in clips]).float().div_(255)
+    image.sub_(image.new_tensor(MEAN)[:, None, None]).div_(image.new_tensor(STD)[:, None, None])
     side = image.shape[-2:]
-    mask = torch.stack([torch.full(side, -1.0) if c.mask is None else c.mask.float() for c in clips])
-    none = torch.full(side, 255, dtype=torch.uint8)
+    unknown, none = torch.full(side, -1.0), torch.full(side, 255, dtype=torch.uint8)
+    mask = torch.stack([unknown if c.mask is None else c.mask.float() for c in clips])
     objects = torch.stack([none if c.objects is None else c.objects for c in clips])
-    sound = torch.stack([_remembered(c, "wave", front_end) for c in clips])
-    blank = torch.zeros_like(sound[0])
-    swap = torch.stack([blank if c.swap is None else _remembered(c, "swap", front_end) for c in clips])
+    sound = sounds(clips, front_end=front_end)
+    swap = torch.zeros_like(sound)
+    _listen(clips, "swap", front_end)
+    for i, clip in enumerate(clips):
+        if clip.swap is not None:
+            swap[i] = clip.inputs[f"swap/{front_end}"]
     return Batch([c.id for c in clips], image, sound, mask, objects, swap)
+
+
+def sounds(clips: Sequence[Clip], *, front_end: str = "vggish") -> Float[Tensor, "b *input"]:
+    """What the sound encoder takes of each clip, as in `Batch.sound`."""
+    _listen(clips, "wave", front_end)
+    return torch.stack([c.inputs[f"wave/{front_end}"] for c in clips])
 
 
 def flipped(batch: Batch, generator: torch.Generator) -> Batch:
@@ -84,12 +93,19 @@ def flipped(batch: Batch, generator: torch.Generator) -> Batch:
     return batch._replace(image=turn(batch.image), mask=turn(batch.mask), objects=turn(batch.objects))
 
 
-def _remembered(clip: Clip, which: str, front_end: str) -> Tensor:
+def _listen(clips: Sequence[Clip], which: str, front_end: str) -> None:
+    """Compute what clips lack of `inputs`, the patches of sounds of one length together."""
     key = f"{which}/{front_end}"
-    if key == "wave/log_mel" and key not in clip.inputs:
+    todo = [c for c in clips if key not in c.inputs and getattr(c, which) is not None]
+    if todo and key == "wave/log_mel":
         raise ValueError(
-            f"`front_end` must be 'vggish' for clips read with `sound` = 'wav'; got 'log_mel' for {clip.id}."
+            f"`front_end` must be 'vggish' for clips read with `sound` = 'wav'; got 'log_mel' for {todo[0].id}."
         )
-    if key not in clip.inputs:
-        clip.inputs[key] = sound_input(getattr(clip, which), front_end=front_end)
-    return clip.inputs[key]
+    waves: list[Tensor] = [getattr(c, which) for c in todo]
+    lengths = {len(wave) for wave in waves}
+    if front_end != "spectrogram" and len(lengths) == 1 and 0 not in lengths:
+        found = list(audio.vggish_batch(torch.stack(waves)))
+    else:
+        found = [sound_input(wave, front_end=front_end) for wave in waves]
+    for clip, patches in zip(todo, found, strict=True):
+        clip.inputs[key] = patches

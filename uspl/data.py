@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from uspl.audio import around
 from uspl.batch import RATE, Batch, Clip, collate, sound_input
 from uspl.logmel import log_mel
-from uspl.media import DataError, waveform
+from uspl.media import DataError, excerpt
 from uspl.picture import label_map, picture
 from uspl.shapes import sounding_shapes
 from uspl.table import TABLE, bad_clips, read_table
@@ -155,7 +155,7 @@ class AVSBench(Dataset[Clip]):
     def _sound(self, kind: str, name: str, category: str, k: int) -> Float32[Tensor, " n"]:
         """The wave around second k; empty where there is no file (the pickles may have come without their sounds)."""
         file = self._at(kind, category, f"{name}.wav")
-        wave: Tensor = around(waveform(file, RATE), k - 0.5, self.seconds) if file.is_file() else torch.zeros(0)
+        wave: Tensor = excerpt(file, k - 0.5, self.seconds, RATE) if file.is_file() else torch.zeros(0)
         return wave
 
     def _block(self, name: str, category: str, k: int) -> dict[str, Tensor]:

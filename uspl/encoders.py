@@ -156,8 +156,15 @@ class AudioEncoder(nn.Module):
             self.net.eval()
         return self
 
-    def forward(self, sound: Float[Tensor, "b n 1 96 64"] | Float[Tensor, "b 1 257 t"]) -> Float[Tensor, "b 128"]:
-        """sound: patches (B, N, 1, 96, 64) or spectrogram (B, 1, 257, T). Returns f_a before projection, (B, 128)."""
+    def forward(
+        self, sound: Float[Tensor, "b n 1 96 64"] | Float[Tensor, "b 1 257 t"] | Float[Tensor, "b 128"]
+    ) -> Float[Tensor, "b 128"]:
+        """sound: patches (B, N, 1, 96, 64) or spectrogram (B, 1, 257, T); f_a itself, see `kept`, is returned as it is.
+
+        Returns f_a before projection, (B, 128).
+        """
+        if sound.ndim == 2:
+            return sound
         if sound.ndim == 4:
             return self.net(sound)  # type: ignore[no-any-return]
         b, n = sound.shape[:2]

@@ -33,14 +33,14 @@ def usable(*tensors: Tensor) -> bool:
 
 def distance(f: Tensor, offs: Tensor, scale: float) -> Tensor:
     """L1 distances times `scale` (B, K, h, w) of features (B, h, w, C) to their neighbours; infinite outside."""
-    kernel, d = _kernels().distance, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
+    kernel, d = _of_pairs().distance, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
     _each(lambda *a: kernel(a[0], offs.numpy(), scale, a[1]), f, d)
     return d
 
 
 def distance_gradient(f: Tensor, offs: Tensor, grad: Tensor, like: float, unlike: float) -> Tensor:
     """Gradient (B, h, w, C) where `grad` (B, K, h, w) is that of the distances, times `like` or, below 0, `unlike`."""
-    kernel, out = _kernels().distance_gradient, torch.zeros_like(f)
+    kernel, out = _of_pairs().distance_gradient, torch.zeros_like(f)
     _each(lambda *a: kernel(a[0], offs.numpy(), a[1], like, unlike, a[2]), f, grad.contiguous(), out)
     return out
 
@@ -48,7 +48,7 @@ def distance_gradient(f: Tensor, offs: Tensor, grad: Tensor, like: float, unlike
 def loss(f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, least: float) -> tuple[Tensor, Tensor]:
     """Sums of Eq. (6) (4,): -log A over like pairs, -log(1 - A) over unlike pairs, their numbers; and the gradient of
     these sums by the distances, times `scale`, (B, K, h, w)."""
-    kernel, g = _kernels().loss, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
+    kernel, g = _of_pairs().loss, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
     sums = torch.zeros(len(f), 4, dtype=torch.float64)
     _each(lambda *a: kernel(a[0], a[1], offs.numpy(), scale, least, a[2], a[3]), f, y_tri.contiguous(), g, sums)
     return sums.sum(0), g
@@ -59,7 +59,7 @@ def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) ->
 
     Affinities that are expanded from one image's are prepared once for all maps.
     """
-    kernels, moves, out = _kernels(), offs.numpy(), torch.empty_like(m, memory_format=torch.contiguous_format)
+    kernels, moves, out = _of_maps(), offs.numpy(), torch.empty_like(m, memory_format=torch.contiguous_format)
     h, w = m.shape[1:]
 
     def prepared(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,27 +83,27 @@ def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) ->
 
 def walk(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
     """Fill maps[:, s + 1] from maps[:, s], index modulo their number; weights and maps are padded by r with zeros."""
-    kernel = _kernels().walk
+    kernel = _of_maps().walk
     _each(lambda *a: kernel(a[0], offs.numpy(), a[1], r, steps, a[2]), weights, degree, maps)
 
 
 def walk_gradient(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, grad: Tensor) -> Tensor:
     """Gradient of the weights; `grad`, that of the last of `maps`, becomes that of the first; all padded by r."""
-    kernel, pull = _kernels().walk_gradient, torch.zeros_like(weights)
+    kernel, pull = _of_maps().walk_gradient, torch.zeros_like(weights)
     _each(lambda *a: kernel(a[0], offs.numpy(), a[1], r, a[2], a[3], a[4]), weights, degree, maps, grad, pull)
     return pull
 
 
 def spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
     """Local standard deviation of each channel, as `refine` defines it: (B, C, H, W)."""
-    kernel, out = _kernels().spread, torch.empty_like(image, memory_format=torch.contiguous_format)
+    kernel, out = _of_maps().spread, torch.empty_like(image, memory_format=torch.contiguous_format)
     _each(lambda *a: kernel(a[0], np.array(dilations), int(with_centre), a[1]), _padded(image, dilations), out)
     return out
 
 
 def weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int) -> Tensor:
     """Softmax over the neighbours of their likeness to the centre: (B, 8 len(dilations), H, W)."""
-    kernel = _kernels().colour_logits
+    kernel = _of_maps().colour_logits
     out = image.new_empty(image.shape[0], 8 * len(dilations), *image.shape[2:])
     _each(lambda *a: kernel(a[0], np.array(dilations), a[1], power, a[2]), _padded(image, dilations), scale, out)
     return out.exp_().div_(out.sum(1, keepdim=True))
@@ -113,7 +113,7 @@ class Gather:
     """One step of the refinement: the weighted sum over the neighbours of every pixel of maps (B, K, H, W)."""
 
     def __init__(self, weights: Tensor, dilations: Sequence[int]) -> None:
-        self.weights, self.dilations, self.kernel = weights, dilations, _kernels().gather
+        self.weights, self.dilations, self.kernel = weights, dilations, _of_maps().gather
 
     def __call__(self, m: Tensor) -> Tensor:
         reach, out = np.array(self.dilations), torch.empty_like(m, memory_format=torch.contiguous_format)
@@ -153,17 +153,24 @@ def _there() -> bool:
 
 
 @functools.cache
-def _kernels() -> ModuleType:
-    from numba.core import event
-
+def _of_pairs() -> ModuleType:
+    _announce()
     from uspl import kernels
 
-    event.register("numba:compile", _listener())
     return kernels
 
 
-def _listener() -> Any:
-    """Says once that kernels are being compiled; those found in numba's cache are not."""
+@functools.cache
+def _of_maps() -> ModuleType:
+    _announce()
+    from uspl import kernels_maps
+
+    return kernels_maps
+
+
+@functools.cache
+def _announce() -> None:
+    """Once in a process, a line says that kernels are being compiled; those found in numba's cache are not."""
     from numba.core import event
 
     class Announce(event.Listener):
@@ -177,4 +184,4 @@ def _listener() -> Any:
         def on_end(self, event: Any) -> None:
             pass
 
-    return Announce()
+    event.register("numba:compile", Announce())

@@ -3,6 +3,7 @@
 import io
 import stat
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,26 +44,33 @@ def present(path: str | Path) -> Path:
     return file
 
 
-def plain_wav(path: str | Path, sr: int, content: bytes | None = None) -> Float32[Tensor, " n"] | None:
+def plain_wav(
+    path: str | Path, sr: int, content: bytes | None = None, part: Callable[[int], tuple[int, int]] | None = None
+) -> Float32[Tensor, " n"] | None:
     """Samples of a mono 16-bit WAV file at the rate wanted, thirty times as fast as by a decoder; else None.
 
     Args:
         path: the file; with `content`, the name used in errors.
         sr: Hz.
         content: the bytes of the file, where they do not lie in a file of their own.
+        part: of how many samples the file holds, the first and the number wanted; None reads all.
 
     Raises:
         DataError: the file is missing, empty, or shorter than its header says.
     """
     try:
-        with wave.open(str(present(path)) if content is None else io.BytesIO(content), "rb") as file:
-            promised = file.getnframes()
+        source = present(path).open("rb") if content is None else io.BytesIO(content)
+        with source, wave.open(source, "rb") as file:
+            promised, begin = file.getnframes(), source.tell()
             if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, sr) or not promised:
                 return None
-            pcm = np.frombuffer(file.readframes(promised), "<i2")
+            held = min((source.seek(0, io.SEEK_END) - begin) // 2, promised)
+            first, count = (0, held) if part is None else part(held)
+            file.setpos(first)
+            pcm = np.frombuffer(file.readframes(min(count, held - first)), "<i2")
     except (OSError, EOFError, wave.Error):
         return None
-    if len(pcm) < promised < 2**30:  # a writer that could not go back leaves the largest number in the header
-        held = f"its header promises {promised / sr:.2f} s, it holds {len(pcm) / sr:.2f} s"
-        raise DataError(path, f"is truncated: {held}")
+    if held < promised < 2**30:  # a writer that could not go back leaves the largest number in the header
+        says = f"its header promises {promised / sr:.2f} s, it holds {held / sr:.2f} s"
+        raise DataError(path, f"is truncated: {says}")
     return torch.from_numpy(pcm.astype(np.float32) / 32768)

@@ -1,4 +1,4 @@
-"""The loops behind `fast`, compiled by numba for the CPU: one image a call, no interpreter lock, no state.
+"""The loops behind `fast` on pairs of pixels, compiled by numba: one image a call, no interpreter lock, no state.
 
 Layouts: features f (h, w, C), maps (h, w), neighbours (K, h, w), all C-contiguous; offsets (K, 2) int64 as (dy, dx).
 Arguments are untyped: numba compiles a version for float32, and one for float64 if it is asked for.
@@ -10,27 +10,49 @@ import numba
 import numpy as np
 
 # Sums may be reordered, which is what makes them vectors; NaN and infinity keep their meaning.
-_jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
-@_jit
+@jit
 @no_type_check
 def distance(f, offs, scale, d):
-    """d[k, i] = scale * |f_i - f_j|_1, j = i + offs[k]; infinite where j is outside."""
+    """d[k, i] = scale * |f_i - f_j|_1, j = i + offs[k]; infinite where j is outside.
+
+    Four pixels side by side meet a neighbour at once: most of the time goes into fetching its features.
+    """
     h, w, c = f.shape
+    r = 0
+    for k in range(len(offs)):
+        r = max(r, offs[k, 0], abs(offs[k, 1]))
+    place = np.full((r + 1, 2 * r + 1), -1)  # of an offset in `offs`
+    reach = np.full(r + 1, -1)  # the largest |dx| of each dy
+    for k in range(len(offs)):
+        dy, dx = offs[k, 0], offs[k, 1]
+        place[dy, dx + r] = k
+        reach[dy] = max(reach[dy], abs(dx))
+    d[:] = np.inf
     for y in range(h):
-        for x in range(w):
-            for k in range(len(offs)):
-                yy, xx = y + offs[k, 0], x + offs[k, 1]
-                d[k, y, x] = np.inf
-                if yy < h and 0 <= xx < w:
-                    total = f.dtype.type(0)
+        for dy in range(min(r + 1, h - y)):
+            if reach[dy] < 0:
+                continue
+            for x in range(0, w, 4):
+                p0, p1 = f[y, x], f[y, min(x + 1, w - 1)]
+                p2, p3 = f[y, min(x + 2, w - 1)], f[y, min(x + 3, w - 1)]
+                for xx in range(max(0, x - reach[dy]), min(w, x + 4 + reach[dy])):
+                    q = f[y + dy, xx]
+                    s0 = s1 = s2 = s3 = f.dtype.type(0)
                     for i in range(c):
-                        total += abs(f[y, x, i] - f[yy, xx, i])
-                    d[k, y, x] = total * scale
+                        s0 += abs(p0[i] - q[i])
+                        s1 += abs(p1[i] - q[i])
+                        s2 += abs(p2[i] - q[i])
+                        s3 += abs(p3[i] - q[i])
+                    for j, total in enumerate((s0, s1, s2, s3)):
+                        dx = xx - x - j
+                        if x + j < w and -r <= dx <= r and place[dy, dx + r] >= 0:
+                            d[place[dy, dx + r], y, x + j] = total * scale
 
 
-@_jit
+@jit
 @no_type_check
 def loss(f, y_tri, offs, scale, least, g, sums):
     """Eq. (6): sums of -log A = d over like pairs, of -log(1 - A) over unlike pairs, and their numbers, in `sums` (4,).
@@ -61,7 +83,7 @@ def loss(f, y_tri, offs, scale, least, g, sums):
                     g[k, y, x] = -scale / odds if d >= least else 0
 
 
-@_jit
+@jit
 @no_type_check
 def distance_gradient(f, offs, g, like, unlike, out):
     """out_i = sum over both directions of g_ij sign(f_i - f_j), times `like` where g_ij > 0, otherwise `unlike`.
@@ -83,176 +105,3 @@ def distance_gradient(f, offs, g, like, unlike, out):
                             for i in range(c):
                                 gap = f[y, x, i] - f[yy, xx, i]
                                 total[i] += pull if gap > zero else (-pull if gap < zero else zero)
-
-
-@_jit
-@no_type_check
-def power(a, offs, beta, r, weights):
-    """weights[k, i] = a[k, i] ** beta where the neighbour is inside; a whole beta is a few products."""
-    _, h, w = a.shape
-    whole = int(beta)
-    for k in range(len(offs)):
-        low, high = max(0, -offs[k, 1]), min(w, w - offs[k, 1])
-        for y in range(h - offs[k, 0]):
-            row, given = weights[k, y + r, r:], a[k, y]
-            if whole != beta:
-                for x in range(low, high):
-                    row[x] = given[x] ** beta
-                continue
-            for x in range(low, high):
-                row[x] = 1
-            for bit in range(62, -1, -1):
-                if whole >> bit == 0:
-                    continue
-                for x in range(low, high):
-                    row[x] *= row[x]
-                if whole >> bit & 1:
-                    for x in range(low, high):
-                        row[x] *= given[x]
-
-
-@_jit
-@no_type_check
-def degree(weights, offs, r, out):
-    """out[i] = 1 + the weights of all its neighbours; both padded by r as for `walk`."""
-    w = out.shape[1] - 2 * r
-    for y in range(r, len(out) - r):
-        row = out[y, r:]
-        row[:w] = 1
-        for k in range(len(offs)):
-            by, back = weights[k, y, r:], weights[k, y - offs[k, 0], r - offs[k, 1] :]
-            for x in range(w):
-                row[x] += by[x] + back[x]
-
-
-@_jit
-@no_type_check
-def walk(weights, offs, degree, r, steps, maps):
-    """maps[s + 1] = (maps[s] + sum of weights times neighbours, both directions) / degree, for each step s.
-
-    weights (K, h + 2r, w + 2r) and maps (N, h + 2r, w + 2r) hold zeros around the grid, so no border is asked for;
-    degree (h + 2r, w + 2r). Steps are counted modulo N: with two maps each overwrites the one before the last.
-    """
-    h, w = len(degree) - 2 * r, degree.shape[1] - 2 * r
-    for s in range(steps):
-        m = maps[s % len(maps)]
-        for y in range(r, r + h):
-            row = maps[(s + 1) % len(maps), y, r : r + w]
-            row[:] = m[y, r : r + w]
-            for k in range(len(offs)):
-                dy, dx = offs[k, 0], offs[k, 1]
-                there, back = m[y + dy, r + dx :], m[y - dy, r - dx :]
-                by, back_by = weights[k, y, r:], weights[k, y - dy, r - dx :]
-                for x in range(w):
-                    row[x] += by[x] * there[x] + back_by[x] * back[x]
-            for x in range(w):
-                row[x] /= degree[y, x + r]
-
-
-@_jit
-@no_type_check
-def walk_gradient(weights, offs, degree, r, maps, grad, pull):
-    """Backward of `walk`, padded as there: grad of the last map becomes that of the first, pull that of the weights."""
-    h, w = len(degree) - 2 * r, degree.shape[1] - 2 * r
-    own, less = np.zeros_like(grad), np.zeros_like(grad)  # grad / degree, and what a larger degree takes away
-    for s in range(len(maps) - 2, -1, -1):
-        m = maps[s]
-        for y in range(r, r + h):
-            for x in range(r, r + w):
-                own[y, x] = grad[y, x] / degree[y, x]
-                less[y, x] += own[y, x] * maps[s + 1, y, x]
-        for y in range(r, r + h):
-            row = grad[y, r : r + w]
-            row[:] = own[y, r : r + w]
-            for k in range(len(offs)):
-                dy, dx = offs[k, 0], offs[k, 1]
-                by, back_by, pulled = weights[k, y, r:], weights[k, y - dy, r - dx :], pull[k, y, r:]
-                there, back, here = own[y + dy, r + dx :], own[y - dy, r - dx :], own[y, r:]
-                m_here, m_there = m[y, r:], m[y + dy, r + dx :]
-                for x in range(w):
-                    row[x] += by[x] * there[x] + back_by[x] * back[x]
-                    pulled[x] += here[x] * m_there[x] + there[x] * m_here[x]
-    for k in range(len(offs)):
-        for y in range(r, r + h):
-            pulled, lost, lost_there = pull[k, y, r:], less[y, r:], less[y + offs[k, 0], r + offs[k, 1] :]
-            for x in range(w):
-                pulled[x] -= lost[x] + lost_there[x]
-
-
-@_jit
-@no_type_check
-def spread(padded, dilations, centre, out):
-    """out[c, y, x]: unbiased standard deviation over 8 neighbours per dilation, and `centre` (0 or 1) times itself."""
-    channels, h, w = out.shape
-    pad = (padded.shape[1] - h) // 2
-    count = (8 + centre) * len(dilations)
-    total, squares = np.empty(w, out.dtype), np.empty(w, out.dtype)
-    for c in range(channels):
-        for y in range(h):
-            total[:] = 0
-            squares[:] = 0
-            here = padded[c, y + pad, pad:]
-            for d in dilations:
-                for dy in (-d, 0, d):
-                    row = padded[c, y + pad + dy]
-                    left, mid, right = row[pad - d :], row[pad:], row[pad + d :]
-                    for x in range(w):
-                        p, q, s = left[x] - here[x], mid[x] - here[x], right[x] - here[x]
-                        total[x] += p + q + s
-                        squares[x] += p * p + q * q + s * s
-            for x in range(w):
-                out[c, y, x] = np.sqrt(max((squares[x] - total[x] * total[x] / count) / (count - 1), 0))
-
-
-@_jit
-@no_type_check
-def colour_logits(padded, dilations, scale, power, out):
-    """out[n, y, x] = -mean over channels of (|difference to neighbour n| * scale) ** power, less its largest value."""
-    channels, h, w = scale.shape
-    pad = (padded.shape[1] - h) // 2
-    largest = np.empty(w, scale.dtype)
-    share = scale.dtype.type(-1 / channels)
-    for y in range(h):
-        largest[:] = -np.inf
-        n = 0
-        for d in dilations:
-            for dy in (-d, 0, d):
-                for dx in (-d, 0, d):
-                    if dy == 0 and dx == 0:
-                        continue
-                    row = out[n, y]
-                    row[:] = 0
-                    for c in range(channels):
-                        here, there, by = padded[c, y + pad, pad:], padded[c, y + pad + dy, pad + dx :], scale[c, y]
-                        for x in range(w):
-                            gap = abs(there[x] - here[x]) * by[x]
-                            row[x] += (gap if power == 1 else gap * gap) * share
-                    for x in range(w):
-                        largest[x] = max(largest[x], row[x])
-                    n += 1
-        for i in range(n):
-            for x in range(w):
-                out[i, y, x] -= largest[x]
-
-
-@_jit
-@no_type_check
-def gather(padded, dilations, weights, out):
-    """out[y, x] = sum over neighbours n of weights[n, y, x] * neighbour n: one step of the refinement."""
-    h, w = out.shape
-    pad = (len(padded) - h) // 2
-    for y in range(h):
-        row = out[y]
-        row[:] = 0
-        for i in range(len(dilations)):
-            d = dilations[i]
-            up, mid, down = padded[y + pad - d], padded[y + pad], padded[y + pad + d]
-            a, b, c = up[pad - d :], up[pad:], up[pad + d :]
-            e, g = mid[pad - d :], mid[pad + d :]
-            p, q, s = down[pad - d :], down[pad:], down[pad + d :]
-            n = 8 * i
-            wa, wb, wc, we = weights[n, y], weights[n + 1, y], weights[n + 2, y], weights[n + 3, y]
-            wg, wp, wq, ws = weights[n + 4, y], weights[n + 5, y], weights[n + 6, y], weights[n + 7, y]
-            for x in range(w):
-                top = wa[x] * a[x] + wb[x] * b[x] + wc[x] * c[x] + we[x] * e[x]
-                row[x] += top + wg[x] * g[x] + wp[x] * p[x] + wq[x] * q[x] + ws[x] * s[x]

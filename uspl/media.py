@@ -1,9 +1,7 @@
 """Decode a video or sound file with PyAV: the picture on screen at given times, the waveform, both around a moment."""
 
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -12,44 +10,23 @@ import torch
 from av.container import InputContainer
 from jaxtyping import Float32, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
+from uspl.audio import around, span
+from uspl.container import duration, opened, zero
 from uspl.files import DataError, plain_wav, present
 
-__all__ = ["DataError", "frame_at", "frames_at", "moment", "present", "tracks", "waveform"]
+__all__ = ["DataError", "excerpt", "frame_at", "frames_at", "moment", "present", "tracks", "waveform"]
 
 LATE = 0.25  # s: how far outside its pictures a film may be asked; clips are often cut a little short
 GAP = 0.25  # s: a longer hole between two pieces of sound is refused
 NEAR = 1.0  # s: pictures and sound are decoded in full from so long before the time wanted
 SMALLEST = 8  # pixels: below this side a picture shows nothing
-LISTS = {"hls", "concat", "dash", "imf"}  # text that names other files: another film would be read in this one's place
-
-
-@contextmanager
-def _open(path: str | Path, *kinds: str, content: bytes | None = None) -> Iterator[InputContainer]:
-    """Open a file that has tracks of all `kinds` ("video", "audio"); every failure becomes a `DataError`."""
-    if content == b"":
-        raise DataError(path, "is empty (0 bytes)")
-    source = io.BytesIO(content) if content is not None else f"file:{present(path)}"
-    try:
-        # Nothing but this file is read, whatever its content names; a title in another encoding does no harm.
-        with av.open(source, "r", options={"protocol_whitelist": "file"}, metadata_errors="replace") as box:
-            if LISTS & set(box.format.name.split(",")):
-                raise DataError(path, "is a list of other files, no film and no sound")
-            for kind in kinds:
-                if not getattr(box.streams, kind):
-                    raise DataError(path, "has no sound track" if kind == "audio" else "has no pictures")
-            yield box
-    except av.error.FFmpegError as error:
-        damaged = "cannot be read: truncated, damaged or no media file"
-        locked = isinstance(error, PermissionError)
-        raise DataError(
-            path, f"cannot be opened: {error.strerror}" if locked else f"{damaged} ({error.strerror})"
-        ) from error
 
 
 def tracks(path: str | Path) -> None:
     """Raise a DataError unless the file opens and has pictures and sound; nothing is decoded."""
-    with _open(path, "video", "audio"):
+    with opened(path, "video", "audio"):
         pass
 
 
@@ -69,7 +46,7 @@ def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3
     """
     if not times or min(times) < 0 or list(times) != sorted(times):
         raise ValueError(f"`times` must be ascending numbers of at least 0; got {list(times)}.")
-    with _open(path, "video") as box:
+    with opened(path, "video") as box:
         return _pictures(path, box, times)
 
 
@@ -77,7 +54,7 @@ def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, 
     """As `frames_at`, from the key frame before the first time; from the start where a format cannot seek well."""
     sought = sought and times[0] > NEAR
     if sought:
-        box.seek(int((times[0] + _zero(box)) * av.time_base))
+        box.seek(int((times[0] + zero(box)) * av.time_base))
     rate = float(box.streams.video[0].average_rate or 25)
     found: list[Tensor] = []
     shown: av.VideoFrame | None = None
@@ -106,10 +83,10 @@ def _frames(box: InputContainer, wanted: Callable[[], float]) -> Iterator[tuple[
 
     Pictures that no other depends on are skipped until a second before the time wanted next.
     """
-    stream, zero = box.streams.video[0], _zero(box)
+    stream, origin = box.streams.video[0], zero(box)
     start, damaged = 0.0, False
     for packet in box.demux(stream):
-        begins = None if packet.pts is None else float(packet.pts * packet.time_base) - zero
+        begins = None if packet.pts is None else float(packet.pts * packet.time_base) - origin
         far = begins is not None and begins < wanted() - NEAR
         stream.codec_context.skip_frame = "NONREF" if far else "DEFAULT"
         try:
@@ -119,14 +96,9 @@ def _frames(box: InputContainer, wanted: Callable[[], float]) -> Iterator[tuple[
             yield start, None
             continue
         for frame in frames:
-            start = (frame.time or 0.0) - zero
+            start = (frame.time or 0.0) - origin
             damaged = frame.is_corrupt or (damaged and not frame.key_frame)
             yield start, None if damaged else frame
-
-
-def _zero(box: InputContainer) -> float:
-    """The time stamp, s, at which a film starts."""
-    return float((box.start_time or 0) / av.time_base)
 
 
 def frame_at(path: str | Path, seconds: float) -> UInt8[Tensor, "3 h w"]:
@@ -140,8 +112,9 @@ def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> Tens
         raise DataError(path, f"is damaged: the picture at {time:.2f} s cannot be decoded")
     if min(frame.width, frame.height) < SMALLEST:
         raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
-    upright = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
-    return torch.from_numpy(upright.copy()).permute(2, 0, 1).contiguous()
+    upright = np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
+    # NumPy turns it: threads that PyTorch starts for so little cost more than the decoding.
+    return torch.from_numpy(np.ascontiguousarray(upright.transpose(2, 0, 1)))
 
 
 def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None) -> Float32[Tensor, " n"]:
@@ -163,7 +136,36 @@ def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None)
     plain = plain_wav(path, sr, content)
     if plain is not None:
         return plain
-    with _open(path, "audio", content=content) as box:
+    return _decoded(path, sr, content)
+
+
+def excerpt(
+    path: str | Path, middle: float | None, seconds: float, sr: int = 16000, *, content: bytes | None = None
+) -> Float32[Tensor, " n"]:
+    """`around(waveform(path), middle, seconds)`: of a plain WAV file no more than that is read.
+
+    Args:
+        path, sr, content: as for `waveform`.
+        middle: s from the start of the sound; None is its middle.
+        seconds: s of sound; zeros follow a sound that is shorter.
+
+    Raises:
+        DataError: as `waveform`.
+    """
+
+    def at(total: int) -> float:
+        return total / sr / 2 if middle is None else middle
+
+    plain = plain_wav(path, sr, content, lambda total: span(total, at(total), seconds, sr))
+    if plain is not None:
+        return F.pad(plain, (0, round(seconds * sr) - len(plain)))
+    wave = _decoded(path, sr, content)
+    return around(wave, at(len(wave)), seconds, sr)
+
+
+def _decoded(path: str | Path, sr: int, content: bytes | None) -> Tensor:
+    """The whole sound by a decoder."""
+    with opened(path, "audio", content=content) as box:
         return _sound(path, box, sr)
 
 
@@ -172,7 +174,7 @@ def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, e
     stream = box.streams.audio[0]
     before = max(start - NEAR / 2, 0)  # decoders need some sound before what they give truly
     if end < math.inf:
-        box.seek(int((before + _zero(box)) / (stream.time_base or 1)), stream=stream)
+        box.seek(int((before + zero(box)) / (stream.time_base or 1)), stream=stream)
     chunks, first = _resampled(path, box, sr, start, end)
     if before > 0 and first > start:
         box.seek(box.start_time or 0)
@@ -182,19 +184,20 @@ def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, e
             return torch.zeros(0)
         raise DataError(path, "has a sound track without sound")
     lead = np.zeros(max(math.floor((first - start) * sr + 0.5), 0), np.float32)
-    wave = np.concatenate([lead, *chunks]).astype(np.float32)[max(math.floor((start - first) * sr + 0.5), 0) :]
+    sound = np.concatenate(chunks, axis=1).mean(axis=0)
+    wave = np.concatenate([lead, sound])[max(math.floor((start - first) * sr + 0.5), 0) :]
     return torch.from_numpy(wave if end == math.inf else wave[: round((end - start) * sr)].copy())
 
 
 def _resampled(
     path: str | Path, box: InputContainer, sr: int, start: float, end: float
 ) -> tuple[list[np.ndarray], float]:
-    """Pieces of sound that cover `start` to `end`, and when they begin, s."""
-    resampler, zero = av.AudioResampler(format="fltp", rate=sr), _zero(box)
+    """Pieces of sound (channels, n) that cover `start` to `end`, and when they begin, s."""
+    resampler, origin = av.AudioResampler(format="fltp", rate=sr), zero(box)
     chunks: list[np.ndarray] = []
     first = until = 0.0
     for frame in box.decode(box.streams.audio[0]):
-        begins = until if frame.time is None else frame.time - zero
+        begins = until if frame.time is None else frame.time - origin
         if frame.time is not None and begins + frame.samples / frame.sample_rate < start:
             continue
         if begins > end + 0.05:  # what the resampler holds back
@@ -204,16 +207,16 @@ def _resampled(
         elif begins > until + GAP:
             raise DataError(path, f"has a hole in its sound from {until:.2f} s to {begins:.2f} s")
         until = begins + frame.samples / frame.sample_rate
-        chunks += _mono(path, resampler, frame)
-    return chunks + (_mono(path, resampler, None) if chunks else []), first
+        chunks += _pieces(path, resampler, frame)
+    return chunks + (_pieces(path, resampler, None) if chunks else []), first
 
 
-def _mono(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[np.ndarray]:
+def _pieces(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[np.ndarray]:
     try:
         parts = resampler.resample(frame)
     except ValueError as error:
         raise DataError(path, "changes the rate or the channels of its sound on the way") from error
-    return [part.to_ndarray().mean(axis=0) for part in parts]
+    return [part.to_ndarray() for part in parts]
 
 
 def moment(
@@ -233,8 +236,8 @@ def moment(
     Raises:
         DataError: as `frames_at` and `waveform`, or the sound ends more than 0.25 s too early.
     """
-    with _open(path, "video", "audio") as box:
-        length = _length(box)
+    with opened(path, "video", "audio") as box:
+        length = duration(box)
         at = length / 2 if at is None else at
         box.streams.video[0].codec_context.thread_count = 1
         shown = _pictures(path, box, [at])[0]
@@ -244,12 +247,3 @@ def moment(
         heard = start + len(wave) / sr
         raise DataError(path, f"is truncated: sound ends at {heard:.2f} s, {end:.2f} s are needed")
     return shown, wave
-
-
-def _length(box: InputContainer) -> float:
-    """Length of a film, s; where the file does not say, its packets do."""
-    if box.duration is not None and box.duration > 0:
-        return float(box.duration / av.time_base)
-    ends = [float((p.pts + (p.duration or 0)) * p.time_base) for p in box.demux() if p.pts is not None]
-    box.seek(box.start_time or 0)
-    return max(ends, default=0.0) - _zero(box)

@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from uspl.batch import RATE
 from uspl.config import Config
-from uspl.data import VGGSS, AVSBench, Clip, VGGSound, around
-from uspl.media import DataError, waveform
+from uspl.data import VGGSS, AVSBench, Clip, VGGSound
+from uspl.media import DataError, excerpt
 from uspl.picture import picture
 from uspl.table import TABLE, stay
 
@@ -139,8 +139,7 @@ class SilentPairs(Dataset[Clip]):
 
     def __getitem__(self, index: int) -> Clip:
         frame, wav = self._pairs[index]
-        wave = waveform(wav, RATE)
-        wave = around(wave, len(wave) / RATE / 2, self.seconds)
+        wave = excerpt(wav, None, self.seconds, RATE)
         return Clip(self.ids[index], "silent", picture(frame, self.size), wave, None, None, None)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import Subset
 from tqdm.auto import tqdm
 
-from uspl import checkpoint, evaluate, machine, schedule, sets
+from uspl import checkpoint, evaluate, kept, machine, schedule, sets
 from uspl.batch import Batch, flipped
 from uspl.config import Config
 from uspl.html import has_kernel
@@ -120,7 +120,8 @@ def _phase(
     model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(schedule.groups(model, cfg))
     state = checkpoint.load_resume(folder, model, optimizer) or {"epoch": 0, "history": [], "seconds": 0.0}
-    data, val, order = clips.train, clips.val, torch.Generator()
+    data, val = (kept.heard(x, model.audio, cfg, folder.parent, progress=progress) for x in (clips.train, clips.val))
+    order = torch.Generator()
     # AVSBench annotates the first second of a training video only: the supervised bound sees no other.
     seconds = "first" if joint and cfg.teacher == "mask" else clips.seconds
     sampler = schedule.Draw(data.ids, seconds=seconds, generator=order)

@@ -13,9 +13,8 @@ from typing import Literal
 import numpy as np
 from torch.utils.data import Dataset
 
-from uspl.audio import around
 from uspl.batch import RATE, Clip
-from uspl.media import DataError, waveform
+from uspl.media import DataError, excerpt
 from uspl.metrics import boxes_to_map
 from uspl.picture import picture
 from uspl.shards import Folder, Shards
@@ -95,8 +94,7 @@ class VGGSound(Dataset[Clip]):
     def __getitem__(self, index: int) -> Clip:
         id = str(self._ids[index], "utf-8")
         frame, wav = self._store.read(self._ids[index])
-        wave = waveform(wav.name, RATE, content=wav.content)
-        wave = around(wave, len(wave) / RATE / 2, self.seconds)
+        wave = excerpt(wav.name, None, self.seconds, RATE, content=wav.content)
         return Clip(id, "", picture(frame.name, self.size, content=frame.content), wave, None, None, None)
 
 
@@ -209,8 +207,7 @@ class VGGSS(Dataset[Clip]):
 
     def __getitem__(self, index: int) -> Clip:
         id, kind, frame, wav, middle, boxes = self._pairs[index]
-        wave = waveform(wav, RATE)
-        wave = around(wave, len(wave) / RATE / 2 if middle is None else middle, self.seconds)
+        wave = excerpt(wav, middle, self.seconds, RATE)
         mask = boxes_to_map(boxes, size=self.size) > 0
         return Clip(id, kind, picture(frame, self.size), wave, mask, None, None)
 
