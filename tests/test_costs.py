@@ -60,13 +60,14 @@ def test_no_measured_number_is_typed() -> None:
 
 def test_ours_and_the_papers_stand_in_their_own_columns(records: Path) -> None:
     change(records, "table3", "rows.sps.batch_1.fps", 123.4)
+    change(records, "table3", "rows.sps.parameters", 98.76)
     change(records, "paper", "rows.sps.fps", 5.67)
-    head, _, *rows = ([c.strip() for c in line.strip("|").split("|")] for line in costs.table3(records).splitlines())
-    sps = dict(zip(zip(range(len(head)), head, strict=True), rows[2], strict=True))
-    assert rows[2][0] == "SPS"
-    assert next(v for (_, k), v in sps.items() if k == "frames/s, 1 / 8").startswith("123.4 / ")
-    assert next(v for (_, k), v in sps.items() if k == "paper, frames/s") == "5.67"
-    assert not [v for (_, k), v in sps.items() if "paper" not in k and "5.67" in v]
+    for table, ours, theirs in ((costs.speed_table, "123.4", "5.67"), (costs.counts_table, "98.76", "68.12")):
+        head, _, *rows = ([c.strip() for c in line.strip("|").split("|")] for line in table(records).splitlines())
+        assert rows[2][0] == "SPS"
+        assert ours in [cell for title, cell in zip(head, rows[2], strict=True) if "paper" not in title]
+        assert theirs in [cell for title, cell in zip(head, rows[2], strict=True) if "paper" in title]
+        assert theirs not in [cell for title, cell in zip(head, rows[2], strict=True) if "paper" not in title]
 
 
 def test_the_ways_to_the_fine_map_are_read_from_the_record(records: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_record_that_is_missing_or_broken_is_named(records: Path) -> None:
         costs.training_figure(records)
     change(records, "table3", "rows.smr", {})
     with pytest.raises(costs.CostError, match=r"has no number at `rows\.smr\.parameters`\.$"):
-        costs.table3(records)
+        costs.counts_table(records)
     change(records, "stages", "ms.batch_1", {})
     with pytest.raises(costs.CostError, match=r"^`results/costs/stages\.json` has no 'visual encoder'\.$"):
         costs.stages_figure(records)

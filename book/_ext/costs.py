@@ -1,6 +1,6 @@
 """The page "What it costs": every number, table and figure is read from `results/costs/`, nothing is typed.
 
-`{costs} table3` puts a table there, `{costs} stages` a figure; the role {cost}`training.share %` a single number:
+`{costs} speed` puts a table there, `{costs} stages` a figure; the role {cost}`training.share %` a single number:
 <record>.<keys> <format>, where the format is one of `FORMATS`. The build fails where a record lacks what is asked for.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from docutils import nodes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -25,7 +26,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     ".1f": lambda v: f"{v:.1f}",
     ".2f": lambda v: f"{v:.2f}",
 }
-PATHS = {"coarse": "coarse map", "smr": "SMR, the fine map", "sps": "SPS"}
+PATHS = {"coarse": "coarse map", "smr": "SMR", "sps": "SPS"}
 STAGES = ("visual encoder", "projectors, Eq. 1", "PMV-aff", "affinity", "walk", "decoder")
 TAKES = {  # stages of each bar
     "coarse": ("visual encoder", "projectors, Eq. 1"),
@@ -38,6 +39,7 @@ AXES = {
     "radius": "radius r, pixels of the grid",
     "steps": "steps t of the walk",
     "batch": "clips in a batch",
+    "clips": "clips of 3 s",
 }
 WHAT = {
     "image": "image to map",
@@ -45,7 +47,9 @@ WHAT = {
     "radius": "features to fine map",
     "steps": "the walk alone",
     "batch": "batch to maps",
+    "clips": "films to clips, and clips to scores",
 }
+_WHOSE = ("table3", "paper")
 LINES = {  # name -> (label, colour of viridis, dash)
     "coarse": ("coarse map", 0.0, "-"),
     "smr": ("SMR", 0.4, "--"),
@@ -97,24 +101,28 @@ def _number(path: str, folder: Path) -> float:
     return float(found)
 
 
-def table3(folder: Path = FOLDER) -> str:
-    """Table 3 in Markdown: ours beside the paper's, never in one column."""
+def counts_table(folder: Path = FOLDER) -> str:
+    """The counts of Table 3 in Markdown, ours beside the paper's."""
+    head = ["", "parameters, M", "paper: parameters, M", "multiply-adds, G", "paper: multiply-adds, G"]
+    columns = [(f"{whose}.rows.{{}}.{what}", ".2f") for what in ("parameters", "multiply_adds") for whose in _WHOSE]
+    return _rows(head, columns, folder)
 
-    def get(path: str, how: str) -> str:
-        return value(f"{path} {how}", folder)
 
-    head = ["", "parameters, M", "paper", "multiply-adds, G", "paper", "frames/s, 1 / 8", "of coarse, 1 / 8"]
-    head += ["paper, frames/s", "paper, of coarse", "peak MiB, 1 / 8"]
+def speed_table(folder: Path = FOLDER) -> str:
+    """The speed of Table 3 in Markdown, at batch 1 and 8, ours beside the paper's."""
+    head = ["", "batch 1: frames/s", "of coarse", "peak MiB", "batch 8: frames/s", "of coarse", "peak MiB"]
+    head += ["paper: frames/s", "paper: of coarse"]
+    what = (("fps", ".1f"), ("of_coarse", ".2f"), ("peak_mib", ".0f"))
+    columns = [(f"table3.rows.{{}}.batch_{n}.{key}", how) for n in (1, 8) for key, how in what]
+    columns += [("paper.rows.{}.fps", ".2f"), ("paper.rows.{}.fps/paper.rows.coarse.fps", ".2f")]
+    return _rows(head, columns, folder)
+
+
+def _rows(head: list[str], columns: list[tuple[str, str]], folder: Path) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
     for row, name in PATHS.items():
-        ours, theirs = f"table3.rows.{row}", f"paper.rows.{row}"
-        cells = [name, get(f"{ours}.parameters", ".2f"), get(f"{theirs}.parameters", ".2f")]
-        cells += [get(f"{ours}.multiply_adds", ".2f"), get(f"{theirs}.multiply_adds", ".2f")]
-        for key, how in (("fps", ".1f"), ("of_coarse", ".2f")):
-            cells.append(" / ".join(get(f"{ours}.batch_{n}.{key}", how) for n in (1, 8)))
-        cells += [get(f"{theirs}.fps", ".2f"), get(f"{theirs}.fps/paper.rows.coarse.fps", ".2f")]
-        cells.append(" / ".join(get(f"{ours}.batch_{n}.peak_mib", ".0f") for n in (1, 8)))
-        lines.append("| " + " | ".join(cells) + " |")
+        cells = [value(f"{path.format(row)} {how}", folder) for path, how in columns]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
 
@@ -149,7 +157,7 @@ def made(name: str, folder: Path = FOLDER) -> str:
 
 def stages_figure(folder: Path = FOLDER) -> tuple[Figure, str]:
     """One bar a path, its stages stacked, and the numbers in words."""
-    fig, told = _figure(2.6), []
+    fig, told = _figure(5.6, 2.6), []
     ax = fig.subplots()
     ends = dict.fromkeys(TAKES, 0.0)
     for k, stage in enumerate(STAGES):
@@ -173,7 +181,7 @@ def training_figure(folder: Path = FOLDER) -> tuple[Figure, str]:
     stages = read("training", folder).get("seconds_by_stage", {})
     if not stages:
         raise CostError("`results/costs/training.json` has no `seconds_by_stage`.")
-    fig = _figure(3.0)
+    fig = _figure(5.6, 3.0)
     ax = fig.subplots()
     order = sorted(stages, key=lambda s: -sum(stages[s].values()))
     forward, backward = ([stages[s][way] for s in order] for way in ("forward", "backward"))
@@ -190,27 +198,25 @@ def training_figure(folder: Path = FOLDER) -> tuple[Figure, str]:
     return fig, "Bars. " + "; ".join(words) + "."
 
 
-def growth_figure(axes: str, folder: Path = FOLDER) -> tuple[Figure, str]:
-    """Log-log lines, one panel for each of the axes named, and their ends in words."""
-    names = axes.split()
-    fig, told = _figure(2.9), []
-    for ax, name in zip(fig.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        curves, unit = _curves(name, folder), "seconds" if name == "clips" else "milliseconds"
-        for line, points in curves.items():
-            label, shade, dash = LINES[line]
-            colour = mpl.colormaps["viridis"](shade)
-            x, y = [int(p) for p in points], list(points.values())
-            ax.loglog(x, y, dash, marker="o", markersize=3.5, color=colour, label=label)
-            told.append(f"{label}, {name} {x[0]} to {x[-1]}: {y[0]:.3g} to {y[-1]:.3g} {unit}")
-        ticks = sorted({int(p) for points in curves.values() for p in points})
-        ax.set_xticks(ticks, [str(t) for t in ticks])
-        ax.minorticks_off()
-        ax.set_xlabel(AXES.get(name, "clips of 3 s, one frame of each judged"), fontsize=9)
-        ax.set_title(WHAT.get(name, "a set"), fontsize=9)
-        ax.set_ylabel(unit, fontsize=9)
-        ax.grid(True, alpha=0.3)
-        ax.tick_params(labelsize=8)
-        ax.legend(frameon=False, fontsize=8)
+def growth_figure(name: str, folder: Path = FOLDER) -> tuple[Figure, str]:
+    """Log-log lines along one axis, and their ends in words."""
+    fig, told = _figure(4.6, 3.4), []
+    ax = fig.subplots()
+    curves, unit = _curves(name, folder), "seconds" if name == "clips" else "milliseconds"
+    for line, points in curves.items():
+        label, shade, dash = LINES[line]
+        x, y = [int(p) for p in points], list(points.values())
+        ax.loglog(x, y, dash, marker="o", markersize=4, color=mpl.colormaps["viridis"](shade), label=label)
+        told.append(f"{label}, {name} {x[0]} to {x[-1]}: {y[0]:.3g} to {y[-1]:.3g} {unit}")
+    ticks = sorted({int(p) for points in curves.values() for p in points})
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel(AXES[name])
+    ax.set_title(f"{WHAT[name]}, {unit}", fontsize=10)
+    ax.grid(True, alpha=0.3)
+    ax.legend(frameon=False, fontsize=9)
     return fig, "Lines on logarithmic axes. " + "; ".join(told) + "."
 
 
@@ -218,8 +224,9 @@ def _curves(name: str, folder: Path) -> dict[str, dict[str, float]]:
     try:
         if name == "clips":
             by_clips = read("clips", folder)["seconds_by_clips"]
-            return {k: {n: v[k] for n, v in by_clips.items()} for k in ("prepare", "evaluate")}
-        curves: dict[str, dict[str, float]] = read("growth", folder)["ms"][name]
+            curves = {k: {n: v[k] for n, v in by_clips.items()} for k in ("prepare", "evaluate")}
+        else:
+            curves = read("growth", folder)["ms"][name]
     except KeyError as error:
         raise CostError(f"The records of growth have no {error}.") from None
     # JSON sorts its keys as words; 9 comes before 16 here.
@@ -233,38 +240,45 @@ def _stage(name: str, folder: Path) -> float:
         raise CostError(f"`results/costs/stages.json` has no {error}.") from None
 
 
-def _figure(height: float) -> Figure:
-    return Figure(figsize=(7.2, height), dpi=130, layout="constrained")
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=140, layout="constrained")
+
+
+TABLES = {"counts": counts_table, "speed": speed_table, "smr": smr_table}
+FIGURES = {"stages": stages_figure, "training": training_figure}
 
 
 class Costs(SphinxDirective):
-    """`{costs} NAME`: a table, a figure or how a record was made; the text below becomes the caption."""
+    """`{costs} NAME`: a table; a figure, or those of several axes side by side; or how records were made.
+
+    Each line below it is the caption of one figure.
+    """
 
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        name, _, rest = self.arguments[0].partition(" ")
+        name, *rest = self.arguments[0].split()
         for path in FOLDER.glob("*.json"):
             self.env.note_dependency(str(path))
         self.env.note_reread()
         try:
-            if name in ("table3", "smr"):
+            if name in TABLES:
                 box = nodes.container(classes=["wide-table"])
-                box += self.parse_text_to_nodes({"table3": table3, "smr": smr_table}[name]())
+                box += self.parse_text_to_nodes(TABLES[name]())
                 return [box]
             if name == "made":
-                return self.parse_text_to_nodes("Made by " + made(rest))
-            figures = {"stages": stages_figure, "training": training_figure, "growth": lambda: growth_figure(rest)}
-            fig, alt = figures[name]()
+                return list(self.parse_text_to_nodes("\n".join(f"- {made(record)}" for record in rest)))
+            figures = [growth_figure(axis) for axis in rest] if name == "growth" else [FIGURES[name]()]
         except CostError as error:
             log.warning(str(error), location=self.get_location())
             return []
         from uspl import viz
 
-        caption = " ".join(line.strip() for line in self.content)
-        return [nodes.raw("", viz.figure(fig, alt=alt, caption=caption).data, format="html")]
+        pairs = zip(figures, self.content, strict=True)
+        pages = [viz.figure(fig, alt=alt, caption=caption).data for (fig, alt), caption in pairs]
+        return [nodes.raw("", f'<div class="cost-figures">{"".join(pages)}</div>', format="html")]
 
 
 class Cost(SphinxRole):
