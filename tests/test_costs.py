@@ -111,7 +111,7 @@ def test_a_record_that_is_missing_or_broken_is_named(records: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in costs.FOLDER.glob("*.json") if p.stem != "paper"))
 def test_a_record_says_how_it_was_made(name: str) -> None:
-    assert costs.made(name).startswith(f"`python -m benchmarks.costs {name}`: ")
+    assert costs.made(name).startswith(f"`python -m benchmarks.costs {name}` on ")
 
 
 def test_figures_say_in_words_what_they_show(records: Path) -> None:

@@ -150,7 +150,7 @@ def made(name: str, folder: Path = FOLDER) -> str:
     try:
         where, threads = r["environment"], r["threads"]
         words = f"{r['processor']}, {threads} thread{'s' if threads > 1 else ''}, {r['clock']} time"
-        return f"`{r['command']}`: {words}, torch {where['versions']['torch']}, {where['date']}."
+        return f"`{r['command']}` on {words}, torch {where['versions']['torch']}, {where['date']}."
     except KeyError as error:
         raise CostError(f"`results/costs/{name}.json` does not say its {error}.") from None
 
@@ -269,7 +269,7 @@ class Costs(SphinxDirective):
                 box += self.parse_text_to_nodes(TABLES[name]())
                 return [box]
             if name == "made":
-                return list(self.parse_text_to_nodes("\n".join(f"- {made(record)}" for record in rest)))
+                return list(self.parse_text_to_nodes("\n\n".join(f"Made by {made(record)}" for record in rest)))
             figures = [growth_figure(axis) for axis in rest] if name == "growth" else [FIGURES[name]()]
         except CostError as error:
             log.warning(str(error), location=self.get_location())
