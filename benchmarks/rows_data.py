@@ -44,9 +44,7 @@ def spectrogram(_: torch.device) -> dict[str, Side]:
     wavfile.write(file, RATE, (32767 * tones(0, 10, RATE)).astype(np.int16))
 
     def ours() -> object:
-        # `excerpt` reads the part alone; without it, the whole file.
-        wave = media.excerpt(file, None, 3.0) if hasattr(media, "excerpt") else media.waveform(file)
-        return audio.peer_spectrogram(wave, RATE, seconds=3.0)
+        return audio.peer_spectrogram(media.excerpt(file, None, 3.0), RATE, seconds=3.0)
 
     return {"plain": Side(lambda: naive_media.log_spectrogram(file), ours)}
 
@@ -61,9 +59,7 @@ def patches(sr: int, how: str = "soxr_hq") -> Make:
             return torch.stack([naive_media.vggish_patches(wave, sr, how=how) for wave in waves])
 
         def ours() -> Tensor:
-            if hasattr(audio, "vggish_batch"):
-                return audio.vggish_batch(torch.stack([audio.resample(wave, sr) for wave in waves]))
-            return torch.stack([audio.vggish_patches(wave, sr) for wave in waves])
+            return audio.vggish_batch(torch.stack([audio.resample(wave, sr) for wave in waves]))
 
         return {"plain": Side(base, ours)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 from _cast import BODIES, EMITTERS, ENVELOPES, KINDS, RECIPES, Array
@@ -71,8 +71,8 @@ def _background(rng: np.random.Generator, s: Settings) -> Image.Image:
 ZOOM = 2  # sprite pixels per film pixel: turning and shifting then stays sharp
 
 
-def _sprite(thing: Thing, rng: np.random.Generator, s: Settings) -> tuple[Image.Image, Image.Image]:
-    """Picture and coverage of an object at angle 0, drawn once per clip."""
+def _sprite(thing: Thing, rng: np.random.Generator, s: Settings) -> Image.Image:
+    """Picture and, as its fourth channel, coverage of an object at angle 0, drawn once per clip."""
     half = int(np.ceil(thing.radius * ZOOM)) + 2
     u, v = np.meshgrid(*(2 * [(np.arange(2 * half) + 0.5 - half) / (thing.radius * ZOOM)]))
     rho, phi = np.hypot(u, v), np.arctan2(v, u)
@@ -82,7 +82,8 @@ def _sprite(thing: Thing, rng: np.random.Generator, s: Settings) -> tuple[Image.
     rgb *= np.where(rho > edge - 0.07, 0.55, 1.0)[..., None]
     _emitter(rgb, thing, u, v, rng, s.texture_variation)
     cover = np.clip((edge - rho) * thing.radius * ZOOM + 0.5, 0, 1)
-    return Image.fromarray(_bytes(rgb)), Image.fromarray(_bytes(cover))
+    # RGBX, not RGBA: Pillow multiplies the colours of the latter with their coverage before it turns them.
+    return Image.merge("RGBX", (*Image.fromarray(_bytes(rgb)).split(), Image.fromarray(_bytes(cover))))
 
 
 def _bytes(x: Array) -> Array:
@@ -126,21 +127,18 @@ def _emitter(rgb: Array, thing: Thing, u: Array, v: Array, rng: np.random.Genera
     rgb += cover * (disc - rgb)
 
 
-def _compose(
-    ground: Image.Image, things: tuple[Thing, ...], sprites: list[tuple[Image.Image, Image.Image]], frame: int
-) -> Array:
+def _compose(ground: Image.Image, things: tuple[Thing, ...], sprites: list[Image.Image], frame: int) -> Array:
     """One frame: each sprite turned, shifted and pasted in drawing order."""
     image = ground.copy()
-    for thing, (picture, cover) in zip(things, sprites, strict=True):
+    for thing, sprite in zip(things, sprites, strict=True):
         x, y, angle = thing.track[frame]
         x0, y0 = int(np.floor(x - thing.radius)) - 1, int(np.floor(y - thing.radius)) - 1
         side = int(np.ceil(2 * thing.radius)) + 4
-        c, d, half = ZOOM * np.cos(angle), ZOOM * np.sin(angle), picture.width / 2
+        c, d, half = ZOOM * np.cos(angle), ZOOM * np.sin(angle), sprite.width / 2
         move = (c, d, half + c * (x0 - x) + d * (y0 - y), -d, c, half - d * (x0 - x) + c * (y0 - y))
-        turn = partial(Image.Image.transform, size=(side, side), method=Image.Transform.AFFINE, data=move)
-        image.paste(
-            turn(picture, resample=Image.Resampling.BILINEAR), (x0, y0), turn(cover, resample=Image.Resampling.BILINEAR)
-        )
+        turned = sprite.transform((side, side), Image.Transform.AFFINE, move, Image.Resampling.BILINEAR)
+        *colours, cover = turned.split()
+        image.paste(Image.merge("RGB", colours), (x0, y0), cover)
     return np.asarray(image)
 
 

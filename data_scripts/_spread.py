@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,9 @@ def cluster(
             client.register_plugin(_worker.Decoders(command, limit))
             try:
                 yield client
+            except BaseException as error:
+                traceback.clear_frames(error.__traceback__)  # futures are let go while the client can still be told
+                raise
             finally:
                 client.unregister_worker_plugin(_worker.PLUGIN)
     finally:

@@ -4,16 +4,19 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from data_sample import COUNTS, copy, sample
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from uspl.batch import flipped
 from uspl.data import VGGSS, AVSBench, Clip, DataError, collate, sound_input, sounding_shapes
 from uspl.media import waveform
+from uspl.predict import loader
 
 
 def read(root: Path, split: str = "test", **options: object) -> AVSBench:
@@ -62,6 +65,25 @@ def test_batch_holds_what_each_clip_gives_alone(front_end: str) -> None:
     assert batch.swap[1].abs().max() == 0
     assert (batch.mask[3] == -1).all()
     assert (batch.objects[3] == 255).all()
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_processes_give_the_same_batches(cache: bool) -> None:
+    options: dict[str, Any] = {"batch_size": 5, "front_end": "vggish"}
+    alone = list(loader(read(sample()), **options))
+    data = read(sample(), cache=cache)
+    for _ in range(2):
+        for ours, theirs in zip(loader(data, num_workers=2, **options), alone, strict=True):
+            assert ours.ids == theirs.ids
+            assert all(torch.equal(a, b) for a, b in zip(ours[1:], theirs[1:], strict=True))
+
+
+def test_the_memory_of_clips_belongs_to_one_process() -> None:
+    data = read(sample(), cache=True)
+    apart = list(DataLoader(data, batch_size=None, num_workers=1, collate_fn=lambda clip: clip in data._cache.values()))
+    assert apart == [False] * len(data)
+    assert data[0] is data[0]
+    assert read(sample())[0] is not data[0]
 
 
 def test_masks_of_training_clips_are_first_frames_only() -> None:

@@ -76,11 +76,10 @@ def peer_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tens
     frames = _central(x, round(seconds * sr)).unfold(0, 512, 238)
     ramp = 0.5 * (1 + torch.cos(math.pi * (torch.arange(513, dtype=x.dtype) / 64 - 1).clamp_max(0)))
     window = torch.minimum(ramp, ramp.flip(0))[:512]
-    power = torch.fft.rfft((frames - frames.mean(1, keepdim=True)) * window).abs().square() / (
-        sr * window.square().sum()
-    )
+    squares = torch.view_as_real(torch.fft.rfft((frames - frames.mean(1, keepdim=True)) * window)).square_()
+    power = (squares[..., 0] + squares[..., 1]).div_(sr * window.square().sum())  # (T, 257)
     power[:, 1:-1] *= 2  # the other half of the spectrum
-    return torch.log(power.T + 1e-7).float()
+    return power.add_(1e-7).float().log_().T.contiguous()
 
 
 def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:

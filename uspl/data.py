@@ -4,10 +4,11 @@ import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from uspl.audio import around
 from uspl.batch import RATE, Batch, Clip, collate, sound_input
@@ -47,7 +48,8 @@ class AVSBench(Dataset[Clip]):
             "log_mel" only; their block k covers 0.96 (k - 1) to 0.96 k s, a little before second k.
         partial: leave out what is not there, and name it in `missing`; otherwise it is an error.
         limit: the first so many videos of the table.
-        cache: keep clips, and what `collate` computes from them, in memory.
+        cache: keep clips, and what `collate` computes from them, in memory; not in processes that load clips, each
+            of which would keep all of them.
 
     `ids` lists the pairs; `missing` the videos that `report.json` calls bad and, with `partial`, the videos and
     seconds that are not there; `data_hash` names ids and file sizes.
@@ -76,7 +78,8 @@ class AVSBench(Dataset[Clip]):
         if sound == "log_mel" and seconds != 1:
             raise ValueError(f"`seconds` must be 1 where `sound` is 'log_mel', a block a second; got {seconds}.")
         self.root, self.split, self.size, self.seconds, self.sound = Path(root), split, size, seconds, sound
-        self._cache: dict[int, Clip] | None = {} if cache else None
+        self._cache: dict[int, Clip] = {}
+        self._caches = cache
         bad = bad_clips(self.root)
         listed = [row for row in read_table(self.root) if row["split"] == split][:limit]
         if not listed:
@@ -85,19 +88,33 @@ class AVSBench(Dataset[Clip]):
         if len(self.missing) == len(listed):
             raise DataError(self.root / "report.json", f"calls every clip of the split `{split}` bad")
         there = [(row["name"], row["category"]) for row in listed if row["name"] not in set(self.missing)]
-        self._pairs: list[tuple[str, str, int]] = []  # name, category, second
         sizes = hashlib.sha256()
-        self._list(there, frames, partial, sizes)
-        self.ids = [f"{name}_{k}" for name, _, k in self._pairs]
+        pairs = self._list(there, frames, partial, sizes)
+        # Arrays: processes that load clips share them, while a list is copied as it is read.
+        self._places = np.array([f"{category}/{name}".encode() for name, category, _ in pairs])
+        self._ks = np.array([k for _, _, k in pairs])
         self.data_hash = sizes.hexdigest()[:12]
+
+    @property
+    def ids(self) -> list[str]:
+        """Of each pair, `<name>_<second>`."""
+        return [f"{name}_{k}" for name, _, k in map(self._pair, range(len(self)))]
 
     @property
     def categories(self) -> list[str]:
         """Of each pair, in the order of `ids`."""
-        return [category for _, category, _ in self._pairs]
+        return [category for _, category, _ in map(self._pair, range(len(self)))]
 
-    def _list(self, videos: list[tuple[str, str]], frames: str, partial: bool, sizes: Any) -> None:
-        """List the seconds of each video, and note the sizes of their files."""
+    def _pair(self, index: int) -> tuple[str, str, int]:
+        """Name, category and second."""
+        category, _, name = str(self._places[index], "utf-8").rpartition("/")
+        return name, category, int(self._ks[index])
+
+    def _list(
+        self, videos: list[tuple[str, str]], frames: str, partial: bool, sizes: Any
+    ) -> list[tuple[str, str, int]]:
+        """Name, category and second of each pair; notes the sizes of their files."""
+        pairs: list[tuple[str, str, int]] = []
         lacks: DataError | None = None
         found = [self._seconds(name, category) for name, category in videos]
         most = max(map(len, found))
@@ -111,11 +128,12 @@ class AVSBench(Dataset[Clip]):
                 if whole:
                     continue
             for k in seconds[: 1 if frames == "first" else None]:
-                self._pairs.append((name, category, k))
+                pairs.append((name, category, k))
                 png = home / f"{name}_{k}.png"
                 sizes.update(f"{name}_{k} {png.stat().st_size} {heard.stat().st_size}\n".encode())
-        if lacks and not (partial and self._pairs):
+        if lacks and not (partial and pairs):
             raise lacks
+        return pairs
 
     def _seconds(self, name: str, category: str) -> list[int]:
         pictures = self._at("visual_frames", category, name).glob(f"{name}_[0-9]*.png")
@@ -129,12 +147,12 @@ class AVSBench(Dataset[Clip]):
         return self.root.joinpath("s4_data", kind, self.split, *parts)
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._ks)
 
     def __getitem__(self, index: int) -> Clip:
-        if self._cache is not None and index in self._cache:
+        if index in self._cache:
             return self._cache[index]
-        name, category, k = self._pairs[index]
+        name, category, k = self._pair(index)
         file = f"{name}_{k}.png"
         swap = self._sound("swap_wav", name, category, k)
         mask = label_map(self._at("gt_masks", category, name, file), self.size)
@@ -148,7 +166,7 @@ class AVSBench(Dataset[Clip]):
             swap=swap if len(swap) else None,
             inputs=self._block(name, category, k),
         )
-        if self._cache is not None:
+        if self._caches and get_worker_info() is None:
             self._cache[index] = clip
         return clip
 

@@ -37,9 +37,14 @@ class Heard(Dataset[Clip]):
     """
 
     def __init__(self, clips: Any, file: Path, front_end: str) -> None:
-        self.clips, self.file, self.front_end, self.ids = clips, file, front_end, clips.ids
+        self.clips, self.file, self.front_end = clips, file, front_end
         self.rows = np.memmap(file, ROW, "r", SEAL)  # processes that load clips share its pages
         self.names = self.rows["sound"].copy()
+
+    @property
+    def ids(self) -> list[str]:
+        """As the reader's."""
+        return list(self.clips.ids)
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -9,7 +9,6 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from uspl.media import DataError
 
@@ -46,6 +45,8 @@ def _jpeg(data: bytes) -> UInt8[Tensor, "3 h w"] | None:
     """An RGB or grey JPEG decoded by torchvision; None for what Pillow has to read, or to refuse."""
     if not (data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")):  # torchvision takes half a file for whole
         return None
+    from torchvision.io import ImageReadMode, decode_jpeg  # brings all of torchvision: 160 MB that few readers need
+
     try:
         with Image.open(io.BytesIO(data)) as image:  # reads the header, and refuses sizes that no memory holds
             plain = image.format == "JPEG" and image.mode in ("RGB", "L")

@@ -173,25 +173,34 @@ class VGGSS(Dataset[Clip]):
         self.root, self.size, self.seconds = Path(root), size, seconds
         prepared = (self.root / TABLE).is_file()
         homes = {r["name"]: Path(r["split"]) / r["category"] for r in read_table(self.root)} if prepared else None
-        self._pairs: list[tuple[str, str, Path, Path, float | None, list[list[float]]]] = []
+        pairs: list[bytes] = []
+        self.ids: list[str] = []
         self.missing: list[str] = []
         sizes = hashlib.sha256()
         for id, kind, boxes in read_boxes(Path(box_file)):
             frame, wav, middle = self._files(id, homes)
             if frame.is_file() and wav.is_file():
-                self._pairs.append((id, kind, frame, wav, middle, boxes))
+                pairs.append(json.dumps((kind, str(frame), str(wav), middle, boxes)).encode())
+                self.ids.append(id)
                 sizes.update(f"{id} {frame.stat().st_size} {wav.stat().st_size}\n".encode())
             else:
                 self.missing.append(id)
-        if not self._pairs:
+        if not pairs:
             raise DataError(box_file, f"names no pair whose frame and sound are in `{self.root}`")
-        self.ids = [pair[0] for pair in self._pairs]
+        # One block of bytes: processes that load clips share it, while a list is copied as it is read.
+        self._pairs, self._ends = b"".join(pairs), np.cumsum([0, *map(len, pairs)])
         self.data_hash = sizes.hexdigest()[:12]
 
     @property
     def categories(self) -> list[str]:
         """Of each pair, in the order of `ids`."""
-        return [pair[1] for pair in self._pairs]
+        return [self._pair(i)[0] for i in range(len(self))]
+
+    def _pair(self, index: int) -> tuple[str, str, str, float | None, list[list[float]]]:
+        """Category, frame, sound, its middle in s, boxes."""
+        start, end = self._ends[:-1][index], self._ends[1:][index]
+        kind, frame, wav, middle, boxes = json.loads(self._pairs[start:end])
+        return kind, frame, wav, middle, boxes
 
     def _files(self, id: str, homes: dict[str, Path] | None) -> tuple[Path, Path, float | None]:
         """Frame, sound, and the s around which the sound is cut (None: the middle of the file)."""
@@ -203,13 +212,13 @@ class VGGSS(Dataset[Clip]):
         return frame, wav, float(k) - 0.5 if k.isdigit() else None
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.ids)
 
     def __getitem__(self, index: int) -> Clip:
-        id, kind, frame, wav, middle, boxes = self._pairs[index]
+        kind, frame, wav, middle, boxes = self._pair(index)
         wave = excerpt(wav, middle, self.seconds, RATE)
         mask = boxes_to_map(boxes, size=self.size) > 0
-        return Clip(id, kind, picture(frame, self.size), wave, mask, None, None)
+        return Clip(self.ids[index], kind, picture(frame, self.size), wave, mask, None, None)
 
 
 def read_boxes(file: Path) -> list[tuple[str, str, list[list[float]]]]:
