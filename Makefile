@@ -25,7 +25,7 @@ RUNS := runs/$(TIER)
 LIBRARY := $(wildcard uspl/*.py)
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
-BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/test_eq*.py results/readings/*.json)
+BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/test_eq*.py results/readings/*.json results/costs/*.json)
 LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, $$2}'
 
 # Sliders become part of the page: nobody sits before these runs.

@@ -1,14 +1,13 @@
 """The whole method, Fig. 2: shapes, counts of Table 3, what carries a gradient."""
 
-import dataclasses
 from functools import lru_cache
 
 import pytest
 import torch
 from conftest import random
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
 
+from benchmarks import costs
 from uspl.align import normalise_map
 from uspl.config import Config
 from uspl.model import USPL, Maps, resize
@@ -30,39 +29,17 @@ def maps(cfg: Config) -> Maps:
     return USPL(cfg).train()(random(0, 2, 3, 32, 32), random(1, 2, 1, 1, 96, 64))
 
 
-def macs(call: object, *inputs: object) -> float:
-    """Multiply-adds in 10^9 for one clip."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        call(*inputs)  # type: ignore[operator]
-    return counter.get_total_flops() / 2e9
-
-
-def parameters(*nets: nn.Module) -> float:
-    """Parameters in 10^6."""
-    return sum(p.numel() for net in nets for p in net.parameters()) / 1e6
-
-
 # Table 3
 
 
 def test_the_paper_sized_model_has_the_papers_counts() -> None:
     """The sound network is not counted; the visual projector runs twice; batch norm adds .05 G to the encoder."""
-    cfg = dataclasses.replace(Config.paper(), visual_weights="none", audio_weights="none")
-    with torch.device("meta"):
-        model = USPL(cfg)
-        image, sound, m_crs = torch.empty(1, 3, 224, 224), torch.empty(1, 128), torch.empty(1, 14, 14)
-        stages, f_v = model.encode_image(image)
-        encoders = model.visual, model.project_v, model.project_a
-        baseline = macs(model.visual, image) + 2 * macs(model.project_v, stages[3]) + macs(model.project_a, sound)
-        sps = macs(model.segment, stages, f_v, m_crs)
-        smr = macs(model.f_aff, stages)
-    norm = 0.0507  # 10^9, 4 x the elements that pass a batch norm, as the paper's profiler counts them
-    assert parameters(*encoders) == pytest.approx(24.13, abs=0.01)
-    assert baseline + norm == pytest.approx(6.46, abs=0.01)
-    assert parameters(*encoders, model.sps) == pytest.approx(68.12, abs=0.01)
-    assert baseline + norm + sps == pytest.approx(38.60, abs=0.01)
-    assert parameters(*encoders, model.sps, model.pmv_aff) == pytest.approx(69.63, abs=0.01)
-    assert baseline + norm + sps + smr == pytest.approx(40.71, abs=0.01)
+    found = costs.counts()
+    for name, millions, billions in (("coarse", 24.13, 6.46), ("sps", 68.12, 38.60), ("smr", 69.63, 40.71)):
+        assert found[name]["parameters"] == pytest.approx(millions, abs=0.01)
+        assert found[name]["multiply_adds"] == pytest.approx(billions, abs=0.01)
+    assert found["smr-alone"]["multiply_adds"] == pytest.approx(40.71 - 38.60 + 6.46, abs=0.01)
+    assert found["vggish"]["parameters"] == pytest.approx(72.14, abs=0.01)
 
 
 # Every map
