@@ -70,6 +70,7 @@ ROWS = [
         f"{_MAPS}, 19 thresholds",
         curve,
         _IDENTICAL,
+        {"plain": 5},
     ),
     Row(
         "auc",
