@@ -1,8 +1,9 @@
 """Numba kernels on the CPU behind `refine`, `affinity` and `walk`: the same numbers, several times as fast.
 
-They are taken by themselves for float32 and float64 tensors on the CPU that need no gradient through them, unless
-`fast=False` is passed (`Config.fast`) or the environment says `USPL_FAST=0`. Images of a batch are spread over
-`torch.get_num_threads()` threads. A C++ extension would need a compiler on the reader's machine; numba brings its own.
+They are taken by themselves for float32 and float64 tensors on the CPU, unless `fast=False` is passed (`Config.fast`) or
+the environment says `USPL_FAST=0`; the refinement leaves them where a gradient of its map is asked for. Images of a batch
+are spread over `torch.get_num_threads()` threads. A C++ extension would need a compiler on the reader's machine; numba
+brings its own.
 """
 
 import functools
@@ -41,7 +42,7 @@ def distance(f: Tensor, offs: Tensor, scale: float) -> Tensor:
 def distance_gradient(f: Tensor, offs: Tensor, grad: Tensor, like: float, unlike: float) -> Tensor:
     """Gradient (B, h, w, C) where `grad` (B, K, h, w) is that of the distances, times `like` or, below 0, `unlike`."""
     kernel, out = _of_pairs().distance_gradient, torch.zeros_like(f)
-    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], like, unlike, a[2]), f, grad.contiguous(), out)
+    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], like, unlike, a[2]), f, grad, out)
     return out
 
 
@@ -50,7 +51,7 @@ def loss(f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, least: float) -> 
     these sums by the distances, times `scale`, (B, K, h, w)."""
     kernel, g = _of_pairs().loss, f.new_empty(f.shape[0], len(offs), *f.shape[1:3])
     sums = torch.zeros(len(f), 4, dtype=torch.float64)
-    _each(lambda *a: kernel(a[0], a[1], offs.numpy(), scale, least, a[2], a[3]), f, y_tri.contiguous(), g, sums)
+    _each(lambda *a: kernel(a[0], a[1], offs.numpy(), scale, least, a[2], a[3]), f, y_tri, g, sums)
     return sums.sum(0), g
 
 
@@ -68,7 +69,7 @@ def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) ->
         kernels.degree(weights, moves, r, degree)
         return weights, degree
 
-    shared = prepared(a[0].numpy()) if len(a) > 1 and a.stride(0) == 0 else None
+    shared = prepared(a[0].contiguous().numpy()) if len(a) > 1 and a.stride(0) == 0 else None
 
     def one(m: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
         weights, degree = shared or prepared(a)
@@ -131,8 +132,8 @@ def _padded(x: Tensor, dilations: Sequence[int]) -> Tensor:
 
 
 def _each(call: Callable[..., None], *tensors: Tensor) -> None:
-    """`call` on image after image of the tensors, as arrays; the images are spread over threads."""
-    arrays = [x.detach().numpy() for x in tensors]
+    """`call` on image after image of the tensors, as arrays in C order; the images are spread over threads."""
+    arrays = [[image.contiguous().numpy() for image in x.detach()] for x in tensors]
     threads = min(torch.get_num_threads(), len(arrays[0]))
     if threads < 2:
         for parts in zip(*arrays, strict=True):
