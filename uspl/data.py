@@ -50,6 +50,7 @@ class AVSBench(Dataset[Clip]):
         limit: the first so many videos of the table.
         cache: keep clips, and what `collate` computes from them, in memory; not in processes that load clips, each
             of which would keep all of them.
+        extras: read object maps and swap sounds too, where there are any; training needs neither.
 
     `ids` lists the pairs; `missing` the videos that `report.json` calls bad and, with `partial`, the videos and
     seconds that are not there; `data_hash` names ids and file sizes.
@@ -70,6 +71,7 @@ class AVSBench(Dataset[Clip]):
         partial: bool = False,
         limit: int | None = None,
         cache: bool = False,
+        extras: bool = True,
     ) -> None:
         if frames not in ("all", "first"):
             raise ValueError(f"`frames` must be 'all' or 'first'; got {frames!r}.")
@@ -79,7 +81,7 @@ class AVSBench(Dataset[Clip]):
             raise ValueError(f"`seconds` must be 1 where `sound` is 'log_mel', a block a second; got {seconds}.")
         self.root, self.split, self.size, self.seconds, self.sound = Path(root), split, size, seconds, sound
         self._cache: dict[int, Clip] = {}
-        self._caches = cache
+        self._caches, self.extras = cache, extras
         bad = bad_clips(self.root)
         listed = [row for row in read_table(self.root) if row["split"] == split][:limit]
         if not listed:
@@ -154,7 +156,7 @@ class AVSBench(Dataset[Clip]):
             return self._cache[index]
         name, category, k = self._pair(index)
         file = f"{name}_{k}.png"
-        swap = self._sound("swap_wav", name, category, k)
+        swap = self._sound("swap_wav", name, category, k) if self.extras else torch.zeros(0)
         mask = label_map(self._at("gt_masks", category, name, file), self.size)
         clip = Clip(
             id=f"{name}_{k}",
@@ -162,7 +164,7 @@ class AVSBench(Dataset[Clip]):
             frame=picture(self._at("visual_frames", category, name, file), self.size),
             wave=self._sound("audio_wav", name, category, k),
             mask=None if mask is None else mask > 0,
-            objects=label_map(self._at("objects", category, name, file), self.size),
+            objects=label_map(self._at("objects", category, name, file), self.size) if self.extras else None,
             swap=swap if len(swap) else None,
             inputs=self._block(name, category, k),
         )

@@ -1,9 +1,9 @@
 """Numba kernels on the CPU behind `refine`, `affinity` and `walk`: the same numbers, several times as fast.
 
-They are taken by themselves for float32 and float64 tensors on the CPU, unless `fast=False` is passed (`Config.fast`) or
-the environment says `USPL_FAST=0`; the refinement leaves them where a gradient of its map is asked for. Images of a batch
-are spread over `torch.get_num_threads()` threads. A C++ extension would need a compiler on the reader's machine; numba
-brings its own.
+They are taken by themselves for float32 and float64 tensors on the CPU, unless `fast=False` is passed (`Config.fast`)
+or the environment says `USPL_FAST=0`; the refinement leaves them where a gradient of its map is asked for. Images of a
+batch are spread over `torch.get_num_threads()` threads. A C++ extension would need a compiler on the reader's machine;
+numba brings its own.
 """
 
 import functools
@@ -13,11 +13,10 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 log = logging.getLogger(__name__)
@@ -95,51 +94,54 @@ def walk_gradient(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: T
     return pull
 
 
-def spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
-    """Local standard deviation of each channel, as `refine` defines it: (B, C, H, W)."""
-    kernel, out = _of_maps().spread, torch.empty_like(image, memory_format=torch.contiguous_format)
-    _each(lambda *a: kernel(a[0], np.array(dilations), int(with_centre), a[1]), _padded(image, dilations), out)
+class Likeness(NamedTuple):
+    """How the weights of a refinement follow from colours: softmax of -mean over channels of (|d| * scale) ** power,
+    scale = 1 / (factor * local standard deviation + least); and what position adds to them."""
+
+    power: int
+    factor: float
+    least: float
+    with_centre: bool  # the centre counts in the standard deviation, once per dilation
+    by_position: Tensor | None = None  # (N,)
+
+
+def refined(image: Tensor, m: Tensor, likeness: Likeness, iterations: int, dilations: Sequence[int]) -> Tensor:
+    """`iterations` of the refinement by images (B, 3, H, W), of maps (B, K, H, W), without a gradient."""
+    kernels, reach, pad = _of_maps(), np.array(dilations), max(dilations)
+    out = torch.empty_like(m, memory_format=torch.contiguous_format)
+    added = 0 if likeness.by_position is None else likeness.by_position.numpy()[:, None, None]
+
+    def one(image: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
+        guide, scale = kernels.padded(image, pad), np.empty_like(image)
+        weights = np.empty((8 * len(reach), *image.shape[1:]), image.dtype)
+        kernels.spread(guide, reach, int(likeness.with_centre), scale)
+        scale = 1 / (likeness.factor * scale + likeness.least)
+        kernels.colour_logits(guide, reach, scale, likeness.power, weights)
+        np.exp(weights, out=weights)
+        weights /= weights.sum(0)
+        weights += added
+        out[:] = m
+        for _ in range(iterations):
+            kernels.gather(kernels.padded(out, pad), reach, weights, out)
+
+    _each(one, image, m, out)
     return out
 
 
-def weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int) -> Tensor:
-    """Softmax over the neighbours of their likeness to the centre: (B, 8 len(dilations), H, W)."""
-    kernel = _of_maps().colour_logits
-    out = image.new_empty(image.shape[0], 8 * len(dilations), *image.shape[2:])
-    _each(lambda *a: kernel(a[0], np.array(dilations), a[1], power, a[2]), _padded(image, dilations), scale, out)
-    return out.exp_().div_(out.sum(1, keepdim=True))
-
-
-class Gather:
-    """One step of the refinement: the weighted sum over the neighbours of every pixel of maps (B, K, H, W)."""
-
-    def __init__(self, weights: Tensor, dilations: Sequence[int]) -> None:
-        self.weights, self.dilations, self.kernel = weights, dilations, _of_maps().gather
-
-    def __call__(self, m: Tensor) -> Tensor:
-        reach, out = np.array(self.dilations), torch.empty_like(m, memory_format=torch.contiguous_format)
-
-        def maps(padded: np.ndarray, by: np.ndarray, to: np.ndarray) -> None:
-            for k in range(len(to)):
-                self.kernel(padded[k], reach, by, to[k])
-
-        _each(maps, _padded(m, self.dilations), self.weights, out)
-        return out
-
-
-def _padded(x: Tensor, dilations: Sequence[int]) -> Tensor:
-    return F.pad(x, (max(dilations),) * 4, mode="replicate")
-
-
 def _each(call: Callable[..., None], *tensors: Tensor) -> None:
-    """`call` on image after image of the tensors, as arrays in C order; the images are spread over threads."""
-    arrays = [[image.contiguous().numpy() for image in x.detach()] for x in tensors]
-    threads = min(torch.get_num_threads(), len(arrays[0]))
+    """`call` on image after image of the tensors, as arrays in C order; each thread takes a run of images."""
+    images = list(zip(*([image.contiguous().numpy() for image in x.detach()] for x in tensors), strict=True))
+    threads = min(torch.get_num_threads(), len(images))
+
+    def run(first: int) -> None:
+        for parts in images[first::threads]:
+            call(*parts)
+
     if threads < 2:
-        for parts in zip(*arrays, strict=True):
+        for parts in images:
             call(*parts)
     else:
-        list(_pool(threads, os.getpid()).map(call, *arrays))
+        list(_pool(threads, os.getpid()).map(run, range(threads)))
 
 
 @functools.lru_cache(maxsize=4)

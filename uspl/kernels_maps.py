@@ -161,22 +161,37 @@ def colour_logits(padded, dilations, scale, power, out):
 
 @jit
 @no_type_check
+def padded(x, pad):
+    """Maps (K, h, w) with their border repeated `pad` times on each side."""
+    n, h, w = x.shape
+    out = np.empty((n, h + 2 * pad, w + 2 * pad), x.dtype)
+    for k in range(n):
+        for y in range(h + 2 * pad):
+            row, given = out[k, y], x[k, min(max(y - pad, 0), h - 1)]
+            row[:pad] = given[0]
+            row[pad : pad + w] = given
+            row[pad + w :] = given[w - 1]
+    return out
+
+
+@jit
+@no_type_check
 def gather(padded, dilations, weights, out):
-    """out[y, x] = sum over neighbours n of weights[n, y, x] * neighbour n: one step of the refinement."""
-    h, w = out.shape
-    pad = (len(padded) - h) // 2
-    for y in range(h):
-        row = out[y]
-        row[:] = 0
-        for i in range(len(dilations)):
-            d = dilations[i]
-            up, mid, down = padded[y + pad - d], padded[y + pad], padded[y + pad + d]
-            a, b, c = up[pad - d :], up[pad:], up[pad + d :]
-            e, g = mid[pad - d :], mid[pad + d :]
-            p, q, s = down[pad - d :], down[pad:], down[pad + d :]
-            n = 8 * i
-            wa, wb, wc, we = weights[n, y], weights[n + 1, y], weights[n + 2, y], weights[n + 3, y]
-            wg, wp, wq, ws = weights[n + 4, y], weights[n + 5, y], weights[n + 6, y], weights[n + 7, y]
-            for x in range(w):
-                top = wa[x] * a[x] + wb[x] * b[x] + wc[x] * c[x] + we[x] * e[x]
-                row[x] += top + wg[x] * g[x] + wp[x] * p[x] + wq[x] * q[x] + ws[x] * s[x]
+    """out[k, y, x] = sum over neighbours n of weights[n, y, x] * neighbour n: one step of the refinement."""
+    maps, h, w = out.shape
+    pad = (padded.shape[1] - h) // 2
+    for k in range(maps):
+        for y in range(h):
+            row = out[k, y]
+            row[:] = 0
+            for i in range(len(dilations)):
+                d, n = dilations[i], 8 * i
+                up, mid, down = padded[k, y + pad - d], padded[k, y + pad], padded[k, y + pad + d]
+                a, b, c = up[pad - d :], up[pad:], up[pad + d :]
+                e, g = mid[pad - d :], mid[pad + d :]
+                p, q, s = down[pad - d :], down[pad:], down[pad + d :]
+                wa, wb, wc, we = weights[n, y], weights[n + 1, y], weights[n + 2, y], weights[n + 3, y]
+                wg, wp, wq, ws = weights[n + 4, y], weights[n + 5, y], weights[n + 6, y], weights[n + 7, y]
+                for x in range(w):
+                    top = wa[x] * a[x] + wb[x] * b[x] + wc[x] * c[x] + we[x] * e[x]
+                    row[x] += top + wg[x] * g[x] + wp[x] * p[x] + wq[x] * q[x] + ws[x] * s[x]

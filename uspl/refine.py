@@ -1,6 +1,6 @@
 """Section 3.2: refinement of a map by the image (Eq. 4) and the three-way map of what is sure (Eq. 5)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from uspl import fast as kernels
+from uspl.fast import Likeness
 
 _RING = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 _BLOCK = 1 << 14  # pixels: on a CPU so many are refined at a time
@@ -49,12 +50,8 @@ def pamr(
             [0.2500, 0.2500]])
     """
     _check(iterations, dilations)
-
-    def weights(image: Tensor, fast: bool) -> Tensor:
-        scale = 1 / (1e-8 + 0.1 * _spread(image, dilations, with_centre=True, fast=fast))
-        return _weights(image, dilations, scale, power=1, fast=fast)
-
-    return _refined(image, m, weights, iterations, dilations, fast)
+    by_colour = Likeness(power=1, factor=0.1, least=1e-8, with_centre=True)
+    return _refined(image, m, by_colour, iterations, dilations, fast)
 
 
 def par(
@@ -95,13 +92,8 @@ def par(
     _check(iterations, dilations)
     rho = image.new_tensor([dil * (dy * dy + dx * dx) ** 0.5 for dil in dilations for dy, dx in _RING])
     position = -((rho / (rho.std() + 1e-8) / 0.3) ** 2)
-    by_position = 0.01 * position.softmax(0).view(1, -1, 1, 1)
-
-    def weights(image: Tensor, fast: bool) -> Tensor:
-        scale = 1 / (0.3 * (_spread(image, dilations, with_centre=False, fast=fast) + 1e-8))
-        return _weights(image, dilations, scale, power=2, fast=fast).add_(by_position)
-
-    refined = _refined(image, m, weights, iterations, dilations, fast)
+    both = Likeness(power=2, factor=0.3, least=0.3e-8, with_centre=False, by_position=0.01 * position.softmax(0))
+    refined = _refined(image, m, both, iterations, dilations, fast)
     return refined / 1.01**iterations if keep_range else refined
 
 
@@ -154,35 +146,28 @@ def _neighbours(padded: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
 
 
 def _refined(
-    image: Tensor,
-    m: Tensor,
-    weights_of: Callable[[Tensor, bool], Tensor],
-    iterations: int,
-    dilations: Sequence[int],
-    fast: bool,
+    image: Tensor, m: Tensor, likeness: Likeness, iterations: int, dilations: Sequence[int], fast: bool
 ) -> Tensor:
     """`iterations` times the weighted sum over neighbours; on a CPU a few images at a time: weights stay in cache."""
     if not len(m):
         return m.new_zeros(*m.shape[:2], *image.shape[-2:])
     m = F.interpolate(m, size=tuple(image.shape[-2:]), mode="bilinear", align_corners=True)
     needs_gradient = torch.is_grad_enabled() and m.requires_grad
-    fast = fast and not needs_gradient and kernels.usable(image, m)
+    if fast and not needs_gradient and kernels.usable(image, m):
+        return kernels.refined(image, m, likeness, iterations, dilations)
     many = max(1, _BLOCK // image[0, 0].numel()) if image.device.type == "cpu" else len(image)
     found = []
     for guide, maps in zip(image.split(many), m.split(many), strict=True):
         with torch.no_grad():
-            weights = weights_of(guide, fast)
-        step = (kernels.Gather if fast else _Gather)(weights, dilations)
+            step = _Gather(_weights(guide, dilations, likeness), dilations)
         for _ in range(iterations):
             maps = step(maps)
         found.append(maps)
     return torch.cat(found)
 
 
-def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool, fast: bool) -> Tensor:
+def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
     """Unbiased standard deviation of the neighbours per channel (B, 3, H, W), from differences to the centre."""
-    if fast:
-        return kernels.spread(image, dilations, with_centre=with_centre)
     # The centre's own difference is 0: it counts in n and nowhere else, once per dilation.
     n = (9 if with_centre else 8) * len(dilations)
     total, squares, d = torch.zeros_like(image), torch.zeros_like(image), torch.empty_like(image)
@@ -193,18 +178,18 @@ def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool, fast:
     return squares.sub_(total.square_().div_(n)).div_(n - 1).clamp_min_(0).sqrt_()
 
 
-def _weights(image: Tensor, dilations: Sequence[int], scale: Tensor, *, power: int, fast: bool) -> Tensor:
+def _weights(image: Tensor, dilations: Sequence[int], likeness: Likeness) -> Tensor:
     """softmax over neighbours of -mean over channels of (|difference| * scale) ** power: (B, N, H, W)."""
-    if fast:
-        return kernels.weights(image, dilations, scale, power=power)
+    scale = 1 / (likeness.factor * _spread(image, dilations, with_centre=likeness.with_centre) + likeness.least)
     logits = image.new_empty(len(image), 8 * len(dilations), *image.shape[-2:])
     d = torch.empty_like(image)
     for n, neighbour in enumerate(_neighbours(_padded(image, dilations), dilations)):
         torch.sub(neighbour, image, out=d).mul_(scale)
-        logits[:, n] = (d.abs_() if power == 1 else d.square_()).sum(1)
+        logits[:, n] = (d.abs_() if likeness.power == 1 else d.square_()).sum(1)
     logits = logits.mul_(-1 / image.shape[1])
     weights = logits.sub_(logits.amax(1, keepdim=True)).exp_()
-    return weights.div_(weights.sum(1, keepdim=True))
+    weights /= weights.sum(1, keepdim=True)
+    return weights if likeness.by_position is None else weights.add_(likeness.by_position.view(1, -1, 1, 1))
 
 
 class _Gather:

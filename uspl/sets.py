@@ -49,7 +49,7 @@ def training(cfg: Config, root: str | Path, *, train_list: str | Path | None = N
     if (Path(root) / TABLE).is_file() or not is_pairs(root):
         if train_list is not None:
             raise ValueError(f"`train_list` is for VGGSound; `{root}` has its splits in `{TABLE}`.")
-        given |= {"sound": cfg.sound, "partial": partial, "cache": True}
+        given |= {"sound": cfg.sound, "partial": partial, "cache": True, "extras": False}
         frames: Literal["all", "first"] = "first" if cfg.train_frames == "first" else "all"
         train = AVSBench(root, "train", frames=frames, **given)
         return Training(train, AVSBench(root, "val", frames="first", **given), cfg.train_frames)
