@@ -255,3 +255,11 @@ def test_the_loss_counts_what_the_labels_say(metric: str) -> None:
     assert sums[2:].tolist() == [(labels == 1).sum(), (labels == 0).sum()]
     assert torch.equal(pull > 0, labels == 1)
     assert torch.equal(pull < 0, labels == 0)
+
+
+@pytest.mark.parametrize("many", [1, 2, 5])
+def test_maps_that_share_their_affinities_walk_as_each_would_alone(many: int) -> None:
+    m, a = random(0, many, 6, 7), affinity(normal(1, 1, 3, 6, 7), r=3)
+    how: dict = {"beta": 5, "t": 6, "r": 3}
+    together = random_walk(m, a.expand(many, -1, -1, -1), **how)
+    torch.testing.assert_close(together, torch.cat([random_walk(x[None], a, **how) for x in m]), atol=0, rtol=0)

@@ -57,34 +57,36 @@ def loss(f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, least: float) -> 
 def fine(m: Tensor, a: Tensor, offs: Tensor, beta: float, r: int, steps: int) -> Tensor:
     """The whole of Eqs. (7) and (8) without a gradient, image by image: maps (B, h, w), affinities (B, K, h, w).
 
-    Affinities that are expanded from one image's are prepared once for all maps.
+    Maps whose affinities are expanded from one image's walk together: the weights are made and fetched once for all.
     """
     kernels, moves, out = _of_maps(), offs.numpy(), torch.empty_like(m, memory_format=torch.contiguous_format)
-    h, w = m.shape[1:]
+    (h, w), k = m.shape[1:], len(offs)
 
     def prepared(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weights, degree = np.zeros((len(a), h + 2 * r, w + 2 * r), a.dtype), np.empty((h + 2 * r, w + 2 * r), a.dtype)
+        weights, degree = np.zeros((k, h + 2 * r, w + 2 * r), a.dtype), np.empty((h + 2 * r, w + 2 * r), a.dtype)
         kernels.power(a, moves, beta, r, weights)
         kernels.degree(weights, moves, r, degree)
         return weights, degree
 
     shared = prepared(a[0].contiguous().numpy()) if len(a) > 1 and a.stride(0) == 0 else None
+    runs = min(torch.get_num_threads(), len(m)) if shared else len(m)
 
-    def one(m: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
-        weights, degree = shared or prepared(a)
-        maps = np.zeros((2, h + 2 * r, w + 2 * r), m.dtype)
-        maps[0, r : r + h, r : r + w] = m
+    def some(m: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
+        weights, degree = shared or prepared(a[0])
+        maps = np.zeros((2, len(m), h + 2 * r, w + 2 * r), m.dtype)
+        maps[0, :, r : r + h, r : r + w] = m
         kernels.walk(weights, moves, degree, r, steps, maps)
-        out[:] = maps[steps % 2, r : r + h, r : r + w]
+        out[:] = maps[steps % 2, :, r : r + h, r : r + w]
 
-    _each(one, m, a, out)
+    if len(m):
+        _each(some, m.tensor_split(runs), a[:runs].split(1), out.tensor_split(runs))
     return out
 
 
 def walk(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
     """Fill maps[:, s + 1] from maps[:, s], index modulo their number; weights and maps are padded by r with zeros."""
     kernel = _of_maps().walk
-    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], r, steps, a[2]), weights, degree, maps)
+    _each(lambda *a: kernel(a[0], offs.numpy(), a[1], r, steps, a[2]), weights, degree, maps.unsqueeze(2))
 
 
 def walk_gradient(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, grad: Tensor) -> Tensor:
@@ -128,9 +130,9 @@ def refined(image: Tensor, m: Tensor, likeness: Likeness, iterations: int, dilat
     return out
 
 
-def _each(call: Callable[..., None], *tensors: Tensor) -> None:
+def _each(call: Callable[..., None], *tensors: Tensor | Sequence[Tensor]) -> None:
     """`call` on image after image of the tensors, as arrays in C order; each thread takes a run of images."""
-    images = list(zip(*([image.contiguous().numpy() for image in x.detach()] for x in tensors), strict=True))
+    images = list(zip(*([image.detach().contiguous().numpy() for image in x] for x in tensors), strict=True))
     threads = min(torch.get_num_threads(), len(images))
 
     def run(first: int) -> None:

@@ -54,23 +54,25 @@ def degree(weights, offs, r, out):
 def walk(weights, offs, degree, r, steps, maps):
     """maps[s + 1] = (maps[s] + sum of weights times neighbours, both directions) / degree, for each step s.
 
-    weights (K, h + 2r, w + 2r) and maps (N, h + 2r, w + 2r) hold zeros around the grid, so no border is asked for;
-    degree (h + 2r, w + 2r). Steps are counted modulo N: with two maps each overwrites the one before the last.
+    weights (K, h + 2r, w + 2r) and maps (N, M, h + 2r, w + 2r), M maps that walk together, hold zeros around the grid,
+    so no border is asked for; degree (h + 2r, w + 2r). Steps are counted modulo N: with two, each overwrites the one
+    before the last.
     """
     h, w = len(degree) - 2 * r, degree.shape[1] - 2 * r
     for s in range(steps):
-        m = maps[s % len(maps)]
+        given, out = maps[s % len(maps)], maps[(s + 1) % len(maps)]
         for y in range(r, r + h):
-            row = maps[(s + 1) % len(maps), y, r : r + w]
-            row[:] = m[y, r : r + w]
+            out[:, y, r : r + w] = given[:, y, r : r + w]
             for k in range(len(offs)):
                 dy, dx = offs[k, 0], offs[k, 1]
-                there, back = m[y + dy, r + dx :], m[y - dy, r - dx :]
                 by, back_by = weights[k, y, r:], weights[k, y - dy, r - dx :]
-                for x in range(w):
-                    row[x] += by[x] * there[x] + back_by[x] * back[x]
-            for x in range(w):
-                row[x] /= degree[y, x + r]
+                for i in range(len(given)):
+                    row, there, back = out[i, y, r:], given[i, y + dy, r + dx :], given[i, y - dy, r - dx :]
+                    for x in range(w):
+                        row[x] += by[x] * there[x] + back_by[x] * back[x]
+            for i in range(len(given)):
+                for x in range(r, r + w):
+                    out[i, y, x] /= degree[y, x]
 
 
 @jit
