@@ -160,7 +160,9 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         for_inference(model, compile=True)
 
 
-def test_what_is_judged_is_in_bf16_where_that_is_asked_for_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_judged_is_in_bf16_where_that_is_asked_for_and_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     model, clips = trained(small()), AVSBench(sample(), "val", size=32)
 
     def judged(precision: str, *, able: bool) -> Tensor:
@@ -171,5 +173,7 @@ def test_what_is_judged_is_in_bf16_where_that_is_asked_for_and_there(monkeypatch
 
     exact = judged("fp32", able=True)
     assert torch.equal(judged("auto", able=True), exact)
+    assert not caplog.records
     assert torch.equal(judged("bf16", able=False), exact)
+    assert "`precision` is 'bf16', which this cpu does not compute with" in caplog.text
     assert not torch.equal(judged("bf16", able=True), exact)

@@ -1,5 +1,6 @@
 """Run a model over a set: the maps of each clip, with its own sound or another one."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from uspl import align
 from uspl.data import Batch, Clip, collate, sound_input
 from uspl.deploy import for_inference, has_bf16, is_ready
 from uspl.model import USPL, resize
+
+log = logging.getLogger(__name__)
 
 MAPS = ("m_crs", "m_fine", "m")
 SOUNDS = ("own", "swap", "silence", "noise")
@@ -84,6 +87,10 @@ def hear(
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
     precision = "bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32"
+    if precision != cfg.precision == "bf16":
+        log.warning(
+            "`precision` is 'bf16', which this %s does not compute with: maps are made in float32.", device.type
+        )
     ready = model if is_ready(model) else for_inference(model, precision=precision)
     load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)
     others = {name: load(Subset(dataset, list(partners[name]))) for name in sounds if name in partners}
