@@ -175,7 +175,18 @@ def _pulled(x: Tensor, offs: Tensor, pull: Tensor) -> Tensor:
 
 
 def loss_sums(x: Tensor, y_tri: Tensor, offs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """As `fast.loss`."""
+    """Both sums of Eq. (6) in plain PyTorch, and what each pair pulls.
+
+    Args:
+        x: features (B, h, w, C).
+        y_tri: three-way map (B, h, w) in {0, 1, 255}.
+        offs: (K, 2), the half-plane neighbours (dy, dx), pixels.
+        scale: of the L1 distance: 1 / C for the mean over channels, 1 for the sum.
+
+    Returns:
+        float64 (4,): sum of -log A over like pairs, of -log(1 - A) over unlike pairs, and their numbers; and
+        (B, K, h, w): `scale` times the derivative by the distance, above 0 for like pairs, below 0 for unlike ones.
+    """
     label, d = labels(y_tri, offs), _distance(x, offs, scale)
     like, unlike = label == 1, label == 0
     odds = torch.expm1(d.clamp_min(D_MIN))  # 1 / A - 1

@@ -177,7 +177,16 @@ def _inner(padded: Tensor, r: int) -> Tensor:
 
 
 def walk_steps(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, steps: int) -> None:
-    """As `fast.walk`."""
+    """Steps of Eq. (8) in plain PyTorch: maps[:, s + 1] = T maps[:, s], index modulo the number of maps.
+
+    Args:
+        weights: A^beta (B, K, h + 2r, w + 2r), r zeros on each side of the grid.
+        offs: (K, 2), the half-plane neighbours (dy, dx), pixels.
+        degree: D of Eq. (7), (B, h + 2r, w + 2r), 1 outside the grid.
+        r: radius in pixels.
+        maps: (B, N, h + 2r, w + 2r), the first one given, the others filled; zeros outside the grid.
+        steps: how many.
+    """
     shifts, by = _moves(weights, offs, r)
     seen = [_seen(m, [0, *shifts], r) for m in maps.unbind(1)]
     (total,) = _seen(degree, [0], r)
