@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uspl import listen, predict, report
 from uspl.data import AVSBench
+from uspl.evaluate import evaluate
 from uspl.listen import derangement, listening
 from uspl.model import USPL
 from uspl.tally import video_of
@@ -145,3 +146,10 @@ def test_listening_of_a_model_is_whole_and_does_not_depend_on_the_batch() -> Non
     kinds = listen.categories_of(clips())
     partner = derangement(kinds, videos)
     assert found[0]["other_category"] == sum(kinds[i] != kinds[j] for i, j in enumerate(partner)) / len(kinds)
+
+
+def test_listening_changes_no_bit_of_the_scores() -> None:
+    """The maps under the clip's own sound serve both, and are those of a run that does not listen."""
+    judged = [evaluate(model(), clips(), listen=listen, batch_size=5) for listen in (False, True)]
+    assert judged[0]["protocols"] == judged[1]["protocols"]
+    assert judged[1]["listening"] == listening(model(), clips(), batch_size=7)

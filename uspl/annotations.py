@@ -40,6 +40,7 @@ def bounds(file: str | Path) -> dict[str, Any]:
         marked += int(truth.count_nonzero())
         for tally in tallies.values():
             tally.add(ids, {}, truth)
+        machine.trim()
     kept = ("rule", "floors", "ceiling")
     found = {name: {k: v for k, v in tally.result().items() if k in kept} for name, tally in tallies.items()}
     return _about(file) | {"n": len(entries), "area": marked / len(entries) / SIDE**2, "protocols": found}

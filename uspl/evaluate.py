@@ -9,10 +9,10 @@ from torch.utils.data import Dataset
 
 from uspl import align, machine, metrics
 from uspl.data import Batch, Clip
-from uspl.listen import area, listening
+from uspl.listen import Listening, area, listening
 from uspl.media import DataError
 from uspl.model import USPL, Maps
-from uspl.predict import MAPS, loader, predict
+from uspl.predict import MAPS, hear, loader, predict
 from uspl.protocols import Protocol, Threshold, named
 from uspl.tally import Tally, video_of
 
@@ -166,8 +166,11 @@ def evaluate(
     tallies = [Tally(job.protocol) for job in jobs]
     silent: frozenset[str] = getattr(dataset, "silent", frozenset())
     masks, objects, unannotated = [], [], []
-    for batch, found in predict(model, dataset, maps=maps, exact=True, **options):
-        known = (batch.mask >= 0).flatten(1).all(1)
+    first = next((job.protocol for job in jobs if not job.protocol.silence), None)
+    judge = Listening(dataset, maps=maps, protocol=first) if listen and not silent else None
+    asked: dict[str, Any] = {"sounds": judge.sounds, "partners": judge.partners} if judge else {"sounds": ("own",)}
+    for batch, by_sound in hear(model, dataset, maps=maps, exact=True, **asked, **options):
+        found, known = by_sound["own"], (batch.mask >= 0).flatten(1).all(1)
         unannotated += _names(batch.ids, ~known)
         if unannotated and not partial:
             raise DataError(unannotated[0], "has no ground truth; add --partial to score the clips that have one")
@@ -179,10 +182,13 @@ def evaluate(
                 tally.add(_names(batch.ids, kept), marked, batch.mask[kept] > 0.5, quiet[kept] if silent else None)
         masks.append(batch.mask[known & ~quiet].cpu() > 0.5)
         objects.append(batch.objects[known & ~quiet].cpu())
+        if judge:
+            judge.add(batch, by_sound)
+        machine.trim()
     results = {job.label: tally.result(dataset.ids) for job, tally in zip(jobs, tallies, strict=True)}
-    first = next((job.protocol for job in jobs if not job.protocol.silence), None)
-    sounding = getattr(dataset, "sounding", dataset)
-    found_sounds = listening(model, sounding, maps=maps, protocol=first, **options) if listen else {}
+    found_sounds = judge.result() if judge else {}
+    if listen and not judge:
+        found_sounds = listening(model, getattr(dataset, "sounding", dataset), maps=maps, protocol=first, **options)
     return {
         "protocol": "; ".join(protocols),
         "protocols": results,

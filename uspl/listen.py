@@ -1,15 +1,16 @@
 """Does a map listen? The same pictures with other sounds: the score should fall, the map should move or go out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from uspl.data import Clip
+from uspl import machine
+from uspl.data import Batch, Clip
 from uspl.model import USPL
-from uspl.predict import MAPS, SOUNDS, hear, predict
+from uspl.predict import MAPS, Found, hear, predict
 from uspl.protocols import Protocol, named
 from uspl.tally import Tally, video_of
 
@@ -58,57 +59,69 @@ def _drawn(names: Sequence[str], generator: torch.Generator) -> dict[str, int]:
     return {known[i]: place for place, i in enumerate(torch.randperm(len(known), generator=generator).tolist())}
 
 
-def listening(
-    model: USPL,
-    dataset: Dataset[Clip],
-    *,
-    maps: Sequence[str] = MAPS,
-    protocol: Protocol | None = None,
-    batch_size: int = 32,
-    workers: int = 0,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Does the sound steer the map? Every number is {map: value}; `RULE` says what each one is.
+class Listening:
+    """Does the sound steer the map? Takes the maps of each batch under `sounds` of `predict.hear`, then judges.
 
     Args:
-        model: in any mode.
         dataset: clips with `ids`; frames without a ground truth are left out of the scores.
         maps: which of "m_crs", "m_fine", "m".
         protocol: of the scores; None is "avsbench".
-        batch_size: clips loaded at once; no effect on the values.
-        workers: processes that load clips; no effect on the values.
         seed: of the sounds that are exchanged.
 
-    Returns:
-        "own" and "swap" where objects are labelled, "silence", "noise"; "area" and "moved" by sound;
-        "scores" by sound, with floor, ceiling and interval; "swap_iou" with the distractor that is heard then;
-        "other_category": share of clips that heard another category under "other"; "rule".
+    `sounds` and `partners` are what `hear` is to be asked for.
     """
-    clips: Any = dataset
-    kinds, videos = categories_of(dataset), [video_of(id) for id in clips.ids]
-    other = derangement(kinds, videos, seed=seed)
-    shuffled = torch.randperm(len(kinds), generator=torch.Generator().manual_seed(seed)).tolist()
-    partners = {"shuffled": shuffled, "other": other}
-    tally, notes = Tally(protocol or named("avsbench")), _Notes()
-    options: dict[str, Any] = {"maps": maps, "batch_size": batch_size, "workers": workers, "exact": True}
-    for batch, found in hear(model, dataset, sounds=(*SOUNDS, *partners), partners=partners, **options):
+
+    def __init__(
+        self, dataset: Any, *, maps: Sequence[str] = MAPS, protocol: Protocol | None = None, seed: int = 0
+    ) -> None:
+        self._kinds, self._ids, self._names = categories_of(dataset), list(dataset.ids), maps
+        shuffled = torch.randperm(len(self._kinds), generator=torch.Generator().manual_seed(seed)).tolist()
+        other = derangement(self._kinds, [video_of(id) for id in self._ids], seed=seed)
+        self.partners = {"shuffled": shuffled, "other": other}
+        self.sounds = ("own", "swap", *self.partners, "silence", "noise")
+        self._tally, self._notes = Tally(protocol or named("avsbench")), _Notes()
+
+    def add(self, batch: Batch, found: Mapping[str, Found]) -> None:
+        """A batch and its maps under each sound."""
         known = (batch.mask >= 0).flatten(1).all(1)
         swapped = (batch.objects == 2).flatten(1).any(1) & (batch.objects != 255).flatten(1).all(1)
-        if not swapped.all():  # where there is no other sound of a distractor, there is nothing to swap
-            found.pop("swap") if not swapped.any() else None
+        # Where there is no other sound of a distractor, there is nothing to swap.
+        found = {sound: by_map for sound, by_map in found.items() if sound != "swap" or swapped.any()}
         if known.any():
             ids = [id for id, k in zip(batch.ids, known.tolist(), strict=True) if k]
             scored = {f"{s}/{m}": v[known] for s, by_map in found.items() if s != "swap" for m, v in by_map.items()}
-            tally.add(ids, scored, batch.mask[known] > 0.5)
-        notes.take(batch.objects, swapped, found)
-    result = notes.means()
-    table = tally.result(clips.ids, resamples=RESAMPLES)["scores"]
-    result["scores"] = {
-        sound: {m: table[f"{sound}/{m}"] for m in maps} for sound in ("own", "shuffled", "other", "silence", "noise")
-    }
-    result["protocol"] = tally.protocol.name
-    result["other_category"] = sum(kinds[i] != kinds[j] for i, j in enumerate(other)) / len(kinds)
-    return result | {"rule": RULE}
+            self._tally.add(ids, scored, batch.mask[known] > 0.5)
+        self._notes.take(batch.objects, swapped, found)
+
+    def result(self) -> dict[str, Any]:
+        """Every number is {map: value}; `RULE` says what each one is.
+
+        Returns:
+            "own" and "swap" where objects are labelled, "silence", "noise"; "area" and "moved" by sound;
+            "scores" by sound, with floor, ceiling and interval; "swap_iou" with the distractor that is heard then;
+            "other_category": share of clips that heard another category under "other"; "rule".
+        """
+        result = self._notes.means()
+        table = self._tally.result(self._ids, resamples=RESAMPLES)["scores"]
+        result["scores"] = {
+            sound: {m: table[f"{sound}/{m}"] for m in self._names} for sound in self.sounds if sound != "swap"
+        }
+        result["protocol"] = self._tally.protocol.name
+        other, kinds = self.partners["other"], self._kinds
+        result["other_category"] = sum(kinds[i] != kinds[j] for i, j in enumerate(other)) / len(kinds)
+        return result | {"rule": RULE}
+
+
+def listening(
+    model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, protocol: Protocol | None = None, **options: Any
+) -> dict[str, Any]:
+    """`Listening.result` of a whole set; `options` are `batch_size` and `workers`, without effect on the values."""
+    judge = Listening(dataset, maps=maps, protocol=protocol)
+    asked: dict[str, Any] = {"sounds": judge.sounds, "partners": judge.partners, "maps": maps, "exact": True}
+    for batch, found in hear(model, dataset, **asked, **options):
+        judge.add(batch, found)
+        machine.trim()
+    return judge.result()
 
 
 def area(
@@ -135,7 +148,7 @@ class _Notes:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, ...], list[Tensor]] = {}
 
-    def take(self, objects: Tensor, swapped: Tensor, found: dict[str, dict[str, Tensor]]) -> None:
+    def take(self, objects: Tensor, swapped: Tensor, found: Mapping[str, Found]) -> None:
         sounds = (objects == 1) & (objects != 255).flatten(1).all(1)[:, None, None]
         for sound, by_map in found.items():
             for name, m in by_map.items():

@@ -17,15 +17,22 @@ def choose_device(name: str) -> torch.device:
 
 
 def pages(*, keep: bool) -> None:
-    """What happens to large blocks of memory that are freed, where the C library is glibc.
+    """What happens to blocks of memory that are freed, where the C library is glibc.
 
     Args:
         keep: True: they stay with the process, since each step of a training asks for them again, and fresh pages
-            cost up to a third of its time. False: they go back at once; otherwise what is kept of each batch pins
-            the pages around it, and an evaluation grows by megabytes a batch.
+            cost up to a third of its time. False: those of 32 MiB and more go back at once, and the others when
+            `trim` says so.
     """
-    many, least, trim = (0, 2**20, 2**31 - 1) if keep else (65536, 2**20, 2**27)
+    many, trim = (0, 2**31 - 1) if keep else (65536, 2**29)
     with contextlib.suppress(OSError, AttributeError):  # another C library has no such switch
         libc = ctypes.CDLL("libc.so.6")
-        for name, value in ((-4, many), (-3, least), (-1, trim)):  # M_MMAP_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+        for name, value in ((-4, many), (-3, 2**25), (-1, trim)):  # M_MMAP_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
             libc.mallopt(name, value)
+
+
+def trim() -> None:
+    """Give back every free page, also between those in use, where the C library is glibc: once a batch, since what is
+    kept of each batch lies among what is not, and a process would grow by megabytes a batch."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

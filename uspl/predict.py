@@ -111,22 +111,30 @@ def hear(
 
 @torch.inference_mode()
 def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
-    """Only what is asked for is computed, and what does not hear once per image."""
+    """Only what is asked for is computed, what does not hear once per image, and sounds other than the clip's own
+    together: the last bits of its own maps do not depend on which others are asked for."""
     stages, f_v = model.encode_image(image)
-    m_crs = align.sounding_map(model.encode_sound(torch.cat(list(sounds.values()))).float(), _each(f_v.float(), sounds))
-    maps = {}
-    if "m_cos" in wanted:
-        maps["m_cos"] = (m_crs + 1) / 2
-    if "m_crs" in wanted:
-        maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
-    if "m_fine" in wanted:
-        maps["m_fine"] = model.walked(model.on_grid(m_crs), _each(model.affinities(model.f_aff(stages)), sounds))
-    if "m" in wanted:
-        sides = [_each(side, sounds) for side in model.sps.sides(stages)]
-        heard = [_each(s, sounds) for s in stages]
-        maps["m"] = torch.sigmoid(model.segment(heard, _each(f_v, sounds), m_crs, sides))
-    found = {k: resize(m.float(), model.cfg.image_size).chunk(len(sounds)) for k, m in maps.items()}
-    return {name: {k: found[k][i] for k in wanted} for i, name in enumerate(sounds)}
+    a = model.affinities(model.f_aff(stages)) if "m_fine" in wanted else f_v
+    sides = model.sps.sides(stages) if "m" in wanted else []
+    found: dict[str, Found] = {}
+    for group in ({k: v for k, v in sounds.items() if (k == "own") == alone} for alone in (True, False)):
+        if not group:
+            continue
+        f_a = model.encode_sound(torch.cat(list(group.values()))).float()
+        m_crs = align.sounding_map(f_a, _each(f_v.float(), group))
+        maps = {}
+        if "m_cos" in wanted:
+            maps["m_cos"] = (m_crs + 1) / 2
+        if "m_crs" in wanted:
+            maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
+        if "m_fine" in wanted:
+            maps["m_fine"] = model.walked(model.on_grid(m_crs), _each(a, group))
+        if "m" in wanted:
+            heard, beside = ([_each(x, group) for x in many] for many in (stages, sides))
+            maps["m"] = torch.sigmoid(model.segment(heard, _each(f_v, group), m_crs, beside))
+        parts = {k: resize(m.float(), model.cfg.image_size).chunk(len(group)) for k, m in maps.items()}
+        found |= {name: {k: parts[k][i] for k in wanted} for i, name in enumerate(group)}
+    return found
 
 
 def _each(x: Tensor, sounds: Mapping[str, Tensor]) -> Tensor:
