@@ -1,0 +1,100 @@
+"""Figures that compute in the page: a few stored arrays and one small script, no kernel, no network, no framework.
+
+`uspl/js/base.js` unpacks arrays, draws maps and makes labelled controls; `uspl/js/maths.js` holds the equations, which
+a test compares with PyTorch in a browser; `uspl/js/<kind>.js` is one figure.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from IPython.display import HTML
+
+from uspl import html
+from uspl.html import array
+
+SCRIPTS = Path(__file__).with_name("js")
+TYPES = ("float16", "float32", "uint8", "int16", "int32")
+_STYLE = (
+    ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem}.uspl-live .strip img{width:30%}"
+    ".uspl-live .stage{display:none}"
+    "@media screen{.uspl-live.on .strip{display:none}.uspl-live.on .stage{display:block}}"
+    ".uspl-live .maps{display:flex;flex-wrap:wrap;gap:.6rem}.uspl-live .maps>div{flex:0 1 14rem}"
+    ".uspl-live canvas{width:100%;image-rendering:pixelated;border-radius:4px;touch-action:none;display:block}"
+    ".uspl-live canvas:focus-visible,.uspl-live input:focus-visible,.uspl-live select:focus-visible"
+    "{outline:3px solid #b35900;outline-offset:2px}"
+    ".uspl-live .control{display:flex;flex-wrap:wrap;gap:.2rem .6rem;align-items:center;margin:.4rem 0}"
+    ".uspl-live .control label{min-width:8rem}.uspl-live .control input[type=range]{flex:1;max-width:24rem}"
+    ".uspl-live output,.uspl-live td{font-variant-numeric:tabular-nums}.uspl-live .title{font-size:.85rem}"
+)
+
+
+def pack(x: Any) -> dict[str, Any]:
+    """An array as JSON: {"dtype", "shape", "data": base64 of its little-endian bytes}.
+
+    Args:
+        x: tensor or array of one of `TYPES`; bool becomes uint8, float64 float32, int64 int32.
+
+    Raises:
+        ValueError: another type.
+    """
+    values = array(x)
+    smaller = {"bool": "uint8", "float64": "float32", "int64": "int32"}
+    values = values.astype(smaller.get(values.dtype.name, values.dtype.name))
+    if values.dtype.name not in TYPES:
+        raise ValueError(f"`x` must be one of {', '.join(TYPES)}; got {values.dtype.name}.")
+    little = values.astype(values.dtype.newbyteorder("<"))
+    data = base64.b64encode(little.tobytes()).decode()
+    return {"dtype": values.dtype.name, "shape": list(values.shape), "data": data}
+
+
+def figure(
+    kind: str,
+    *,
+    arrays: Mapping[str, Any],
+    options: Mapping[str, Any],
+    draw: Callable[..., html.Picture],
+    controls: Mapping[str, Sequence[Any]],
+    frames: Sequence[Mapping[str, Any]],
+    alt: str,
+    caption: str,
+) -> Any:
+    """One figure: `ipywidgets` where a kernel lives, else arrays and scripts in the page.
+
+    Args:
+        kind: name of a script in `uspl/js`.
+        arrays: name -> tensor, what the script computes from.
+        options: what else it needs, as JSON: words, first values.
+        draw: the same picture by Python, one keyword per control: for `ipywidgets`, and for the strip.
+        controls: name -> its values, for `ipywidgets`.
+        frames: the choices of controls whose pictures stand side by side on paper and without scripts; the first is
+            what `ipywidgets` begin with.
+        alt: what is to be seen, in words; values are added to it.
+        caption: plain text below.
+
+    Raises:
+        ValueError: no script of that name.
+    """
+    if not (SCRIPTS / f"{kind}.js").is_file():
+        known = ", ".join(sorted(p.stem for p in SCRIPTS.glob("*.js") if p.stem not in ("base", "maths")))
+        raise ValueError(f"`kind` must be one of {known}; got {kind!r}.")
+    if html.has_kernel():
+        return html.control(draw, controls, frames[0], alt, caption)
+    said = [", ".join(f"{name} {value}" for name, value in choice.items()) for choice in frames]
+    strip = "".join(html.img(draw(**c), f"{alt} ({s})") for c, s in zip(frames, said, strict=True))
+    held = {"arrays": {name: pack(x) for name, x in arrays.items()}, "options": dict(options)}
+    stored = json.dumps(held, sort_keys=True).replace("<", "\\u003c")
+    name = f"live-{kind}-" + hashlib.sha256(stored.encode()).hexdigest()[:8]
+    script = "\n".join((SCRIPTS / f"{part}.js").read_text() for part in ("base", "maths", kind))
+    return HTML(
+        f'<figure class="uspl uspl-live" id="{name}" data-kind="{kind}"><style>{_STYLE}</style>'
+        f'<div class="strip">{strip}</div>'
+        f'<div class="stage" role="group" aria-label="{escape(alt)}"></div>'
+        f"<figcaption>{escape(caption)}</figcaption>"
+        f'<script type="application/json" class="held">{stored}</script>'
+        f"<script>{script}\nuspl.start({json.dumps(name)});</script></figure>"
+    )
