@@ -4,7 +4,6 @@ import functools
 import http.server
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -82,19 +81,6 @@ def site(book: SimpleNamespace) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert chromium, "`chromium` is not on the path; `.ci/run` installs it."
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as p:
-        shown = p.chromium.launch(executable_path=chromium, args=[*quiet, "--disable-sync", "--no-first-run"])
-        yield shown
-        shown.close()
 
 
 @pytest.mark.slow
