@@ -57,10 +57,7 @@ $(DATA).stamp: $(wildcard data_scripts/make_sounding_shapes.py data_scripts/prep
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 
 $(RUNS)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(DATA).stamp | $(INSTALLED)
-	@mkdir -p $(RUNS)/partial
-	$(PY) -m papermill --cwd notebooks --kernel python3 $< $(RUNS)/partial/$*.ipynb
-	mv $(RUNS)/partial/$*.ipynb $@
-	rmdir $(RUNS)/partial
+	@$(PY) book/execute.py $* --out $(RUNS)
 
 $(RUNS)/.book: $(EXECUTED) $(BOOK) | $(INSTALLED)
 	@$(PY) book/build.py --notebooks $(RUNS) --out $(RUNS) > /dev/null
@@ -91,11 +88,9 @@ run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: 
 	  $(PREFIX)/bin/uspl study --tier $(TIER) --data '$(DATA)' --out results/$(TIER) --variants full --seeds $(SEEDS) "$${options[@]}"
 	  exit
 	fi
-	[ -f "notebooks/$(NB).ipynb" ] || { echo "There is no notebooks/$(NB).ipynb." >&2; ls notebooks >&2; exit 2; }
 	slug="$$(printf '%s' '$(P)' | tr -c 'A-Za-z0-9._' '-')"
 	out="$(RUNS)/$(NB)$${slug:+-$$slug}.ipynb"
-	mkdir -p $(RUNS)
-	$(PY) -m papermill --cwd notebooks --kernel python3 "$${parameters[@]}" "notebooks/$(NB).ipynb" "$$out"
+	$(PY) book/execute.py '$(NB)' --out $(RUNS) --slug="$${slug:+-$$slug}" "$${parameters[@]}"
 	echo "The notebook: $$out"
 
 serve: book ## the book on http://localhost:8000

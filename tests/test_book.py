@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import equations  # noqa: E402
 import page as page_extension  # noqa: E402
 import readings  # noqa: E402
+import status  # noqa: E402
 
 
 class Links(HTMLParser):
@@ -243,11 +244,40 @@ def test_effects_come_from_records(tmp_path: Path) -> None:
     assert readings.effects(tmp_path / "missing") == {}
 
 
-def test_the_line_under_a_chapter() -> None:
+def chapter_file(folder: Path, **metadata: Any) -> Path:
+    """A notebook with a box, a parameters cell and one claim."""
+    box = "# Walk\n> **Time and memory:** under two minutes once a model is there; 3 GB.\n"
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": box},
+        {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": ['tier = "tiny"\n', "beta = 10"]},
+        {"cell_type": "code", "metadata": {}, "source": "assert beta"},
+    ]
+    path = folder / "04_walk.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata}))
+    return path
+
+
+def test_the_lines_under_a_chapter(tmp_path: Path) -> None:
     ran = {"duration": 12.3, "parameters": {"beta": 5}, "start_time": "2026-01-02T03:04:05"}
-    said = page_extension.provenance({"metadata": {"papermill": ran}})
-    assert said == "This chapter ran with beta = 5 in 12 s on 2026-01-02."
-    assert page_extension.provenance({"metadata": {}}) == ""
+    told = {"python": "3.11.7", "versions": {"torch": "2.15"}, "peak_mib": 1234, "commit": "abc"}
+    run = status.Run.of(chapter_file(tmp_path, papermill=ran, uspl=told))
+    assert run.told() == (
+        "This chapter ran on 2026-01-02 in 12 s with tier = tiny, beta = 5. "
+        "1,234 MiB at most, Python 3.11.7, torch 2.15, commit abc."
+    )
+    assert (run.title, run.limit(), run.claims, run.cells) == ("Walk", 120, 1, 2)
+    silent = status.Run.of(chapter_file(tmp_path))
+    assert silent.told() == ""
+    assert silent.parameters == {"tier": "tiny", "beta": 10}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_chapters_keep_their_budget(path: Path) -> None:
+    """What `book/execute.py` noted when the committed file was made, against the box at the top of the chapter."""
+    run = status.Run.of(path)
+    assert run.seconds is not None, f"{path.stem} was not run by book/execute.py."
+    assert run.seconds <= run.limit() < float("inf"), f"{run.seconds:.0f} s; its box says {run.budget!r}."
+    assert not run.changed, "Chapters are committed with their default parameters."
 
 
 def test_bars_and_underscores_of_docstrings_stay() -> None:

@@ -1,11 +1,11 @@
 """Beyond the text of a page: how a chapter was run, and the modules of the library in the paper's order."""
 
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+import status
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
@@ -13,21 +13,11 @@ LIBRARY = Path(__file__).resolve().parents[2] / "uspl"
 ORDER = ["align", "refine", "affinity", "walk", "segment", "model", "train", "evaluate", "metrics", "audio", "encoders"]
 
 
-def provenance(notebook: dict[str, Any]) -> str:
-    """One sentence from what papermill wrote into the file: parameters, seconds, day. Empty where it wrote nothing."""
-    ran = notebook.get("metadata", {}).get("papermill", {})
-    if not ran.get("duration"):
-        return ""
-    changed = ", ".join(f"{k} = {v}" for k, v in ran.get("parameters", {}).items()) or "the default parameters"
-    day = str(ran.get("start_time", ""))[:10]
-    return f"This chapter ran with {changed} in {ran['duration']:.0f} s on {day}."
-
-
 def finish_page(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """The line below the text of a chapter; no sheet of Thebe."""
+    """The lines below the text of a chapter; no sheet of Thebe."""
     context["css_files"] = [sheet for sheet in context["css_files"] if "thebe" not in str(sheet.filename)]
     path = Path(app.srcdir) / f"{name}.ipynb"
-    if path.exists() and (said := provenance(json.loads(path.read_text()))):
+    if path.exists() and (said := status.Run.of(path).told()):
         context["body"] = context.get("body", "") + f'<p class="provenance">{html.escape(said)}</p>'
 
 
