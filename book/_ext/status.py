@@ -94,7 +94,7 @@ class Status(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         lines = [
-            "| chapter | ran on | seconds | its budget | peak memory | code cells | claims asserted | other parameters |",
+            "| chapter | ran on | seconds | its budget | peak memory | code cells | claims asserted | changed |",
             "|---|---|---|---|---|---|---|---|",
         ]
         for path in sorted((Path(self.env.srcdir) / "notebooks").glob("[0-9][0-9]_*.ipynb")):
