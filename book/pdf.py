@@ -49,7 +49,6 @@ def main() -> int:
         tab = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
         for name in pages():
             tab.goto(f"http://127.0.0.1:{server.server_address[1]}/{name}", wait_until="networkidle")
-            tab.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
             tab.evaluate(LOAD)
             first, edges = len(whole.pages), dict.fromkeys(("top", "bottom", "left", "right"), "15mm")
             whole.append(io.BytesIO(tab.pdf(format="A4", margin=edges)), import_outline=False)

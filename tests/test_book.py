@@ -12,17 +12,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import quote_plus, unquote, urldefrag, urljoin
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+import axe_playwright_python  # noqa: E402
 import equations  # noqa: E402
 import page as page_extension  # noqa: E402
 import readings  # noqa: E402
 import status  # noqa: E402
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
 
 class Links(HTMLParser):
@@ -103,21 +106,64 @@ def test_every_page_is_quiet_and_asks_nobody(book: SimpleNamespace, site: str, b
 def test_equations_are_rendered(site: str, browser: Any, name: str) -> None:
     tab = browser.new_page()
     tab.goto(site + name)
-    tab.wait_for_selector("mjx-container svg", timeout=20_000)
-    left = tab.locator("div.math, span.math").filter(has_not=tab.locator("mjx-container")).count()
-    assert left == 0, f"{left} formulas of {name} are not rendered."
-    assert tab.locator("[data-mjx-error]").count() == 0
+    formulas = tab.locator("div.math, span.math")
+    assert formulas.count() > 5
+    assert formulas.filter(has_not=tab.locator("math")).count() == 0
+    heights = formulas.locator("math").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert min(heights) > 5, "A formula has no height."
     tab.close()
 
 
 @pytest.mark.slow
-def test_search_finds_random_walk(site: str, browser: Any) -> None:
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("random walk", "04_random_walk"),
+        ("Eq. 7", "book/equations"),
+        ("M_fine", "book/glossary"),
+        ("beta_h", "book/glossary"),
+        ("MMICL", "02_mmicl_training"),
+    ],
+)
+def test_search_finds(site: str, browser: Any, words: str, page: str) -> None:
     tab = browser.new_page()
-    tab.goto(site + "search.html?q=random+walk")
+    tab.goto(site + "search.html?q=" + quote_plus(words))
     tab.wait_for_selector("#search-results li a", timeout=20_000)
     found = tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
-    assert any("04_random_walk" in href for href in found)
+    assert any(page in href for href in found), found
     tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious_stands_in_the_way_of_anybody(
+    book: SimpleNamespace, site: str, browser: Any, theme: str
+) -> None:
+    """axe-core, over every page."""
+    tab, found = browser.new_page(color_scheme=theme), []
+    for name in book.pages:
+        tab.goto(site + name, wait_until="load")
+        tab.evaluate(AXE.read_text())
+        for v in tab.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]:
+            if v["impact"] in ("serious", "critical"):
+                found.append(f"{name}: {v['id']}, {v['nodes'][0]['html'][:120]}")
+    assert not found, "\n".join(found)
+    tab.close()
+
+
+@pytest.mark.slow
+def test_a_page_weighs_less_than_a_megabyte(book: SimpleNamespace, site: str, browser: Any) -> None:
+    """All that is asked for before anybody scrolls, plays or drags, nothing compressed."""
+    heavy = {}
+    for name in book.pages:
+        context = browser.new_context()
+        tab, got = context.new_page(), {}
+        tab.on("response", lambda r, got=got: got.update({r.url: len(r.body())}))
+        tab.goto(site + name, wait_until="networkidle")
+        if sum(got.values()) > 2**20:
+            heavy[name] = sorted(((size, url) for url, size in got.items()), reverse=True)[:4]
+        context.close()
+    assert not heavy, heavy
 
 
 @pytest.mark.slow

@@ -52,9 +52,13 @@ def to_bytes(x: npt.NDArray[Any]) -> Picture:
 
 def img(p: Picture, alt: str) -> str:
     """An `<img>` that carries its picture as WebP."""
-    data = base64.b64encode(_encoded(p, "WEBP")).decode()
     size = f'width="{p.shape[1]}" height="{p.shape[0]}"'
-    return f'<img alt="{escape(alt)}" {size} src="data:image/webp;base64,{data}">'
+    return f'<img alt="{escape(alt)}" {size} src="{picture_uri(p)}">'
+
+
+def picture_uri(p: Picture) -> str:
+    """A picture as the data URI of a WebP file."""
+    return "data:image/webp;base64," + base64.b64encode(_encoded(p, "WEBP")).decode()
 
 
 def sound_uri(wave: npt.NDArray[np.float32], sr: int) -> str:

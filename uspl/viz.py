@@ -166,9 +166,18 @@ def player(wave: Any, sr: int, description: str) -> HTML:
 
 
 def video(path: str | Path, description: str, *, width: int = 224) -> HTML:
-    """A video to play, carried inside the page, with a sentence that says what is seen and heard."""
+    """A video to play, carried inside the page, with a sentence that says what is seen and heard.
+
+    Raises:
+        DataError: not a video.
+    """
+    from uspl.media import frame_at
+
+    first = Image.fromarray(picture(frame_at(path, 0.0))).convert("RGB")
+    first.thumbnail((2 * width, 2 * width))
+    poster = f'poster="{html.picture_uri(np.asarray(first))}"'  # nothing of the film is loaded before it is played
     data = base64.b64encode(Path(path).read_bytes()).decode()
-    tag = f'<video controls preload="metadata" width="{width}" aria-label="{escape(description)}"'
+    tag = f'<video controls preload="none" {poster} width="{width}" aria-label="{escape(description)}"'
     source = f'src="data:video/mp4;base64,{data}"'
     return HTML(f'<figure class="uspl">{tag} {source}></video><figcaption>{escape(description)}</figcaption></figure>')
 

@@ -1,4 +1,4 @@
-"""What notebooks carry inside their cells, pictures, sounds, arrays, becomes files that a page loads when they are seen.
+"""Pictures, sounds and arrays inside the cells of notebooks become files that a page loads when they are seen.
 
 A notebook holds all that it shows, so that it can be moved as one file. In the book that would make pages of megabytes
 of which a reader sees the first screen: after the build each data URI of some size becomes a file beside the page.
@@ -12,6 +12,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+# Of the theme: a second copy of its icons, which its sheet also draws, and what only the page of the search needs.
+SPARE = re.compile(
+    r'\s*<script[^>]* src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^"]*">'
+    r"</script>"
+)
+ICON = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:[^}]*\}")  # a rule of the theme's sheet, one of thousands
+# A list of sources that holds links between its items is no list, and its items have a role that browsers gave up.
+ROLES = re.compile(r' role="(?:list(?=" class="citation-list)|doc-biblioentry)"')
 LEAST = 4096  # characters; less is not worth a request
 ENDINGS = {"image/webp": "webp", "image/png": "png", "audio/wav": "wav", "video/mp4": "mp4"}
 URI = re.compile(r'(<(?P<tag>img|audio|video|source)\b[^>]*?) src="data:(?P<type>[\w/]+);base64,(?P<data>[^"]+)"')
@@ -23,7 +31,7 @@ HELD = re.compile(
 
 
 def lighter(text: str, page: Path, media: Path) -> str:
-    """The page with relative addresses in place of what it carried; the files are written to `media`."""
+    """The page with relative addresses in place of what it carried, without `SPARE`; the files go to `media`."""
     home = Path(os.path.relpath(media, page.parent)).as_posix()
 
     def store(name: str, data: bytes) -> str:
@@ -43,19 +51,32 @@ def lighter(text: str, page: Path, media: Path) -> str:
         script = f'uspl.held["{found["id"]}"] = {found["held"]};\n'.encode()
         return f'{found["open"]} data-held="{store(found["id"] + ".js", script)}"{found["between"]}'
 
-    return HELD.sub(arrays, URI.sub(file, text))
+    return ROLES.sub("", SPARE.sub("", HELD.sub(arrays, URI.sub(file, text))))
+
+
+def fewer_icons(sheet: str, used: set[str]) -> str:
+    """The theme's sheet without the icons that no page shows.
+
+    >>> fewer_icons('.fa-bars:before,.fa-navicon:before{content:"a"}.fa-cat:before{content:"b"}', {"fa-bars"})
+    '.fa-bars:before,.fa-navicon:before{content:"a"}'
+    """
+    return ICON.sub(lambda rule: rule[0] if used & set(re.findall(r"fa-[\w-]+", rule[1])) else "", sheet)
 
 
 def finish(app: Any, exception: Exception | None) -> None:
     """Every page that was written."""
     if exception or app.builder.format != "html":
         return
-    out = Path(app.outdir)
+    out, used = Path(app.outdir), set()
     for page in [*out.glob("notebooks/*.html"), *out.glob("book/*.html")]:
         text = page.read_text()
         light = lighter(text, page, out / "_static" / "media")
         if light != text:
             page.write_text(light)
+    for source in [*out.rglob("*.html"), *(p for p in out.rglob("*.js") if p.name != "fontawesome.js")]:
+        used |= set(re.findall(r"fa-[\w-]+", source.read_text()))
+    for sheet in out.glob("_static/styles/pydata-sphinx-theme.css"):
+        sheet.write_text(fewer_icons(sheet.read_text(), used))
 
 
 def setup(app: Any) -> dict[str, Any]:

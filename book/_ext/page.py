@@ -10,7 +10,12 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 LIBRARY = Path(__file__).resolve().parents[2] / "uspl"
-ORDER = ["align", "refine", "affinity", "walk", "segment", "model", "train", "evaluate", "metrics", "audio", "encoders"]
+GROUPS = {
+    "method": ["align", "refine", "affinity", "walk", "segment", "model", "encoders", "audio", "config", "train"],
+    "judging": ["evaluate", "metrics", "protocols", "rules", "vsl", "slavc", "tally", "listen", "predict", "verdict"],
+    "data": ["data", "vggsound", "sets", "shapes", "media", "container", "picture", "logmel", "table", "doctor"],
+    "speed": ["fast", "pairs", "kernels", "kernels_maps", "deploy", "kept", "machine", "schedule", "patient"],
+}
 
 
 def finish_page(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -45,12 +50,16 @@ def without_thebe(app: Any, config: Any) -> None:
 
 
 class Library(SphinxDirective):
-    """`{library}`: every module with its public names."""
+    """`{library} group`: the modules of a group with their public names; `rest` are those of no group."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        stems = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
+        named = [stem for group in GROUPS.values() for stem in group]
+        there = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
+        stems = GROUPS.get(self.arguments[0]) or [stem for stem in there if stem not in named]
         lines = []
-        for stem in sorted(stems, key=lambda s: ORDER.index(s) if s in ORDER else len(ORDER)):
+        for stem in stems:
             self.env.note_dependency(str(LIBRARY / f"{stem}.py"))
             lines += [
                 f"## uspl.{stem}",
