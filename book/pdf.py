@@ -52,7 +52,7 @@ def main() -> int:
             tab.evaluate(LOAD)
             first, edges = len(whole.pages), dict.fromkeys(("top", "bottom", "left", "right"), "15mm")
             whole.append(io.BytesIO(tab.pdf(format="A4", margin=edges)), import_outline=False)
-            whole.add_outline_item(tab.title(), first)
+            whole.add_outline_item(title=tab.title(), page_number=first)
         server.shutdown()
     asked.target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = asked.target.with_suffix(".part")

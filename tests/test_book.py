@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import itertools
 import json
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import quote_plus, unquote, urldefrag, urljoin
 
 import pytest
+from pypdf import PdfReader
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -182,6 +184,31 @@ def test_sliders_answer_to_the_keyboard(site: str, browser: Any) -> None:
     tab.emulate_media(media="print")
     assert sweep.locator("img:visible").count() == sweep.locator("img").count()
     tab.close()
+
+
+@pytest.mark.slow
+def test_the_summary_is_one_sheet(site: str, browser: Any) -> None:
+    tab = browser.new_page()
+    tab.goto(site + "book/summary.html")
+    assert len(PdfReader(io.BytesIO(tab.pdf(format="A4"))).pages) == 1
+    tab.close()
+
+
+@pytest.mark.slow
+def test_the_book_is_printed(book: SimpleNamespace, tmp_path: Path) -> None:
+    target = tmp_path / "book.pdf"
+    command = [sys.executable, "book/pdf.py", str(target), "--html", str(book.folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    pages = PdfReader(target)
+    sources = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md")]
+    assert len(pages.outline) == len(sources)
+    assert "walk" in "".join(page.extract_text() for page in pages.pages)
+    lost = subprocess.run(
+        [sys.executable, "book/pdf.py", str(target), "--html", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert lost.returncode == 1
+    assert lost.stderr.startswith("`--html` must be a built book;")
 
 
 @pytest.mark.slow
