@@ -31,7 +31,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data notebooks book pdf test bench run serve lab clean distclean
+.PHONY: help all install data notebooks book pdf test bench run sweep serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -95,6 +95,9 @@ run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: 
 
 pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
 	@$(PY) book/pdf.py
+
+sweep: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## the cells of one of the paper's tables: make sweep TABLE=8 SEEDS="1 2 3"
+	@$(PREFIX)/bin/uspl sweep --table '$(TABLE)' --tier $(TIER) --data '$(DATA)' --seeds $(SEEDS)
 
 serve: book ## the book on http://localhost:8000
 	@$(PY) -m http.server 8000 --bind 127.0.0.1 --directory _build/html

@@ -22,7 +22,10 @@ CHAPTERS = (
     "04_random_walk",
     "05_sps_training",
     "06_benchmark_evaluation",
+    "07_ablations",
+    "08_failures_and_limits",
 )
+READS_ONLY = {"07_ablations"}  # opens records: no model, no clip
 EQUATIONS = {"02": {1, 2}, "03": {3, 4, 5, 6}, "04": {7, 8}, "05": {9, 10, 11}}
 
 
@@ -74,7 +77,9 @@ def test_one_parameters_cell_before_all_other_code(chapter: Any) -> None:
     body = ast.parse(tagged[0].source).body
     assert all(isinstance(line, ast.Assign | ast.AnnAssign) for line in body)
     names = {name.id for line in body for name in ast.walk(line) if isinstance(name, ast.Name)}
-    assert {"device", "seed"} <= names, "`device` and `seed` are parameters of every chapter."
+    assert {"device", "seed"} <= names or chapter.stem in READS_ONLY, (
+        "`device` and `seed` are parameters of every chapter."
+    )
 
 
 def test_imports_stand_in_one_cell(chapter: Any) -> None:
@@ -131,7 +136,9 @@ def test_every_picture_is_described(chapter: Any) -> None:
 
 def test_can_be_heard_dragged_and_broken(chapter: Any) -> None:
     pages = shown(chapter, "text/html")
-    assert any("<audio" in p for p in pages), "Nothing can be heard: `viz.player(wave, sr, description)`."
+    assert chapter.stem in READS_ONLY or any("<audio" in p for p in pages), (
+        "Nothing can be heard: `viz.player(wave, sr, description)`."
+    )
     assert any('type="range"' in p for p in pages), "Nothing can be dragged: `viz.live` or `viz.sweep`."
     assert any("viz.refused(" in c.source for c in code(chapter)), "There is no break-it cell with `viz.refused()`."
     assert any(m.startswith("**Refused:**") for m in shown(chapter, "text/markdown"))
@@ -165,7 +172,8 @@ def test_closes_with_exercises_takeaways_and_the_next_step(chapter: Any) -> None
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
     """In the order of the book; the models land in `runs/`, where nbval finds them afterwards."""
-    command = [sys.executable, "book/execute.py", stem, "--out", str(tmp_path), "-p", "device", "cpu"]
+    command = [sys.executable, "book/execute.py", stem, "--out", str(tmp_path)]
+    command += [] if stem in READS_ONLY else ["-p", "device", "cpu"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     ran = nbformat.read(tmp_path / f"{stem}.ipynb", as_version=4)

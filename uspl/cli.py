@@ -182,6 +182,35 @@ def readings(
         print(path)
 
 
+def sweep(
+    table: int,
+    cfg: Fields = TINY,
+    tier: Tier = "tiny",
+    data: Data = Path("data/sounding-shapes"),
+    out: Path = Path("results"),
+    seeds: tuple[int, ...] = (1, 2, 3),
+    cells: Annotated[Path, tyro.conf.arg(help="the list of tables")] = Path("sweeps.yml"),
+    runs: Runs = Path("runs"),
+) -> None:
+    """The cells of one of the paper's Tables 5 to 8, on the validation split; resumable.
+
+    Args:
+        table: its number.
+        out: where the records go, in `table<N>/<cell>`.
+        seeds: training seeds of each cell.
+    """
+    from uspl import sweeps
+
+    tables = {s.table: s for s in sweeps.read(cells)}
+    if table not in tables:
+        raise ValueError(f"`table` must be one of {', '.join(map(str, tables))}; got {table}.")
+    logging.getLogger("uspl.sweeps").setLevel(logging.INFO)
+    failed = [(c, e) for c, e in sweeps.run(tables[table], cfg, data, out, seeds=seeds, runs=runs) if e]
+    print(sweeps.markdown(tables[table], out))
+    if failed:
+        raise ValueError("failed: " + "; ".join(f"{cell.name}: {error}" for cell, error in failed))
+
+
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `uspl` command: a user's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -190,7 +219,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         cfg = _defaults(args)
         commands: dict[str, Callable[..., None]] = {
-            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings)
+            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep)
         }
         commands |= {"check": check, "bounds": bounds}
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
