@@ -75,7 +75,7 @@ def test_cells_run_and_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[s
     text = sweeps.markdown(found, tmp_path)
     score = values["scores"]["m_fine"]["miou"]
     assert f"| beta 1, t 4 | {score:.3f} | {score:.3f} | run, 1 seeds |  |" in text
-    assert "| beta 10, t 8 |  |  | not run | 0.4500 | `uspl study --variants full" in text
+    assert "| beta 10, t 8 |  |  | not run | 0.4500 | `uspl sweep --table 8 --cell beta-10-t-8` |" in text
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,3 +91,8 @@ def test_a_cell_that_fails_does_not_stop_the_others(tmp_path: Path, capsys: pyte
     with pytest.raises(SystemExit):
         cli.main(["sweep", "--table", "9", *given])
     assert "`table` must be one of 8; got 9." in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["sweep", "--table", "8", "--cell", "beta-2", *given])
+    assert "`cell` must be one of beta-1-t-4, beta-1-t-8, beta-10-t-4, beta-10-t-8; got 'beta-2'." in (
+        capsys.readouterr().err
+    )

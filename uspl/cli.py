@@ -184,6 +184,7 @@ def readings(
 
 def sweep(
     table: int,
+    cell: str | None = None,
     cfg: Fields = TINY,
     tier: Tier = "tiny",
     data: Data = Path("data/sounding-shapes"),
@@ -196,6 +197,7 @@ def sweep(
 
     Args:
         table: its number.
+        cell: only this one, for instance beta-10-t-8; all by default.
         out: where the records go, in `table<N>/<cell>`.
         seeds: training seeds of each cell.
     """
@@ -205,10 +207,11 @@ def sweep(
     if table not in tables:
         raise ValueError(f"`table` must be one of {', '.join(map(str, tables))}; got {table}.")
     logging.getLogger("uspl.sweeps").setLevel(logging.INFO)
-    failed = [(c, e) for c, e in sweeps.run(tables[table], cfg, data, out, seeds=seeds, runs=runs) if e]
-    print(sweeps.markdown(tables[table], out))
+    asked = tables[table] if cell is None else sweeps.only(tables[table], cell)
+    failed = [(c, e) for c, e in sweeps.run(asked, cfg, data, out, seeds=seeds, runs=runs) if e]
+    print(sweeps.markdown(asked, out))
     if failed:
-        raise ValueError("failed: " + "; ".join(f"{cell.name}: {error}" for cell, error in failed))
+        raise ValueError("failed: " + "; ".join(f"{which.name}: {error}" for which, error in failed))
 
 
 def main(args: list[str] | None = None) -> None:

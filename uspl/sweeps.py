@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import yaml
 
 from uspl import record
-from uspl.command import flags
 from uspl.config import Config
 from uspl.study import study
 
@@ -57,6 +56,18 @@ def read(path: str | Path = "sweeps.yml") -> list[Sweep]:
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(f"`{path}` is not a readable list of tables: {' '.join(str(error).split())}.") from error
     return [_sweep(node, Path(path)) for node in root.value]
+
+
+def only(sweep: Sweep, cell: str) -> Sweep:
+    """The table with one of its cells.
+
+    Raises:
+        ValueError: no cell of that name.
+    """
+    chosen = [c for c in sweep.cells if c.folder == cell]
+    if not chosen:
+        raise ValueError(f"`cell` must be one of {', '.join(c.folder for c in sweep.cells)}; got {cell!r}.")
+    return sweep._replace(cells=chosen)
 
 
 def _sweep(node: yaml.Node, path: Path) -> Sweep:
@@ -125,12 +136,6 @@ def run(
     return done
 
 
-def command(sweep: Sweep, cell: Cell) -> str:
-    """The line that runs one cell with three seeds."""
-    words = f"uspl study --variants {VARIANT} --split val --protocol avsbench --out results/table{sweep.table}"
-    return f"{words}/{cell.folder}" + flags(Config.tiny(**cell.changes), {})
-
-
 def values(sweep: Sweep, cell: Cell, results: str | Path) -> list[float]:
     """mIoU of each seed that has a record."""
     found = sorted((Path(results) / f"table{sweep.table}" / cell.folder).glob(f"*/{VARIANT}-s*.json"))
@@ -139,6 +144,7 @@ def values(sweep: Sweep, cell: Cell, results: str | Path) -> list[float]:
 
 def markdown(sweep: Sweep, results: str | Path) -> str:
     """A table: a row per cell, what it gave here, and the published value in a column of its own."""
+    command = f"uspl sweep --table {sweep.table}"
     lines = [
         f"| {sweep.title} | mIoU of {sweep.map}, Sounding Shapes | seeds | status | the paper, AVSBench-S4 | command |",
         "|---|---|---|---|---|---|",
@@ -150,5 +156,5 @@ def markdown(sweep: Sweep, results: str | Path) -> str:
         paper = "" if cell.paper is None else f"{cell.paper:.4f}"
         seeds = " ".join(f"{v:.3f}" for v in each)
         said = f"run, {len(each)} seeds" if each else "not run"
-        lines.append(f"| {cell.name} | {mean} | {seeds} | {said} | {paper} | `{command(sweep, cell)}` |")
+        lines.append(f"| {cell.name} | {mean} | {seeds} | {said} | {paper} | `{command} --cell {cell.folder}` |")
     return "\n".join(lines)
