@@ -61,6 +61,15 @@ def picture_uri(p: Picture) -> str:
     return "data:image/webp;base64," + base64.b64encode(_encoded(p, "WEBP")).decode()
 
 
+def film(data: bytes, first: Picture, description: str, width: int) -> str:
+    """A `<video>` that carries an MP4 file; nothing of it is loaded before it is played, so it shows its first frame."""
+    small = Image.fromarray(first)
+    small.thumbnail((2 * width, 2 * width))
+    tag = f'<video controls preload="none" width="{width}" aria-label="{escape(description)}"'
+    source = f'src="data:video/mp4;base64,{base64.b64encode(data).decode()}"'
+    return f'{tag} poster="{picture_uri(np.asarray(small))}" {source}></video>'
+
+
 def sound_uri(wave: npt.NDArray[np.float32], sr: int) -> str:
     """Mono samples (n,) in [-1, 1] as the data URI of a 16-bit WAV file."""
     out = io.BytesIO()

@@ -5,7 +5,6 @@ Functions that end in a picture of their own return HTML that needs no kernel an
 """
 
 import ast
-import base64
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,13 +172,8 @@ def video(path: str | Path, description: str, *, width: int = 224) -> HTML:
     """
     from uspl.media import frame_at
 
-    first = Image.fromarray(picture(frame_at(path, 0.0))).convert("RGB")
-    first.thumbnail((2 * width, 2 * width))
-    poster = f'poster="{html.picture_uri(np.asarray(first))}"'  # nothing of the film is loaded before it is played
-    data = base64.b64encode(Path(path).read_bytes()).decode()
-    tag = f'<video controls preload="none" {poster} width="{width}" aria-label="{escape(description)}"'
-    source = f'src="data:video/mp4;base64,{data}"'
-    return HTML(f'<figure class="uspl">{tag} {source}></video><figcaption>{escape(description)}</figcaption></figure>')
+    shown = html.film(Path(path).read_bytes(), picture(frame_at(path, 0.0)), description, width)
+    return HTML(f'<figure class="uspl">{shown}<figcaption>{escape(description)}</figcaption></figure>')
 
 
 def sweep(
