@@ -62,7 +62,7 @@ def picture_uri(p: Picture) -> str:
 
 
 def film(data: bytes, first: Picture, description: str, width: int) -> str:
-    """A `<video>` that carries an MP4 file; nothing of it is loaded before it is played, so it shows its first frame."""
+    """A `<video>` that carries an MP4 file, of which nothing is loaded before it is played, so its first frame is shown."""
     small = Image.fromarray(first)
     small.thumbnail((2 * width, 2 * width))
     tag = f'<video controls preload="none" width="{width}" aria-label="{escape(description)}"'
