@@ -64,7 +64,7 @@ def swap(
         m = align.sounding_map(((1 - share) * a + share * b)[None], f_v[None])
         over = viz.overlay(clip.frame, align.normalise_map(m, "relu_max")[0])
         framed(over, int(m.argmax()), m.shape[1:])
-        return viz.row({"the picture": clip.frame, f"highest {m.max():.2f}": over}, height=150)
+        return viz.row({"the picture": clip.frame, f"highest {m.max():.2f}": over}, height=120)
 
     pictures, listed = {"picture": viz.picture(clip.frame)}, []
     for k, (name, wave) in enumerate(waves.items()):

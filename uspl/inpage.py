@@ -21,7 +21,8 @@ from uspl.html import array
 SCRIPTS = Path(__file__).with_name("js")
 TYPES = ("float16", "float32", "uint8", "int16", "int32")
 _STYLE = (
-    ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem}.uspl-live .strip img{width:30%}"
+    ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem}.uspl-live .strip>div{width:31%;font-size:.8rem}"
+    ".uspl-live .strip img{width:100%;height:auto}"
     ".uspl-live .stage{display:none}"
     "@media screen{.uspl-live.on .strip{display:none}.uspl-live.on .stage{display:block}}"
     ".uspl-live .maps{display:flex;flex-wrap:wrap;gap:.6rem}.uspl-live .maps>div{flex:0 1 14rem}"
@@ -91,8 +92,9 @@ def figure(
         raise ValueError("`frames` must hold at least one choice of controls; got none.")
     if html.has_kernel():
         return html.control(draw, controls, {k: v[0] for k, v in controls.items()} | dict(frames[0]), alt, caption)
-    said = [", ".join(f"{name} {value}" for name, value in choice.items()) for choice in frames]
-    strip = "".join(html.img(draw(**c), f"{alt} ({s})") for c, s in zip(frames, said, strict=True))
+    said = [", ".join(f"{name}: {value}" for name, value in choice.items()) for choice in frames]
+    drawn = [html.img(draw(**c), f"{alt} ({s})") for c, s in zip(frames, said, strict=True)]
+    strip = "".join(f"<div>{img}{escape(s)}</div>" for img, s in zip(drawn, said, strict=True))
     shown = {name: html.picture_uri(p) for name, p in pictures.items()}
     held = {"arrays": {name: pack(x) for name, x in arrays.items()}, "pictures": shown, "options": dict(options)}
     stored = json.dumps(held, sort_keys=True).replace("<", "\\u003c")

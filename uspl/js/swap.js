@@ -9,7 +9,7 @@ uspl.figures.swap = (stage, { picture, f_v, f_a, objects, ...sounds }, { names, 
   const player = uspl.make("audio", stage, { controls: true, preload: "none" });
   const said = uspl.readout(stage);
   const more = uspl.make("details", stage);
-  uspl.make("summary", more, { textContent: "Mix it with another sound" });
+  uspl.make("summary", more, { textContent: "Mix it with another sound: one F_a with the other" });
   const other = uspl.choice(more, { label: "Second sound", options: listed, value: second }, () => go());
   const percent = (v) => `${Math.round(100 * v)} %`;
   const share = uspl.slider(more, { label: "Its share", min: 0, max: 1, step: 0.05, value: 0, say: percent }, () => go());
