@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.figures import measured, summary
 from tests.conftest import normal, random
 from uspl import align, figures, html, inpage, metrics, viz, vsl
 from uspl.config import Config
@@ -383,6 +384,25 @@ def test_what_fails_leaves_the_pictures(made: dict[str, str], browser: Any, tmp_
         tab.goto(page.as_uri())
     assert tab.locator(".strip img").first.is_visible()
     tab.close()
+
+
+def test_the_bench_moves_every_control(made: dict[str, str], browser: Any, tmp_path: Path) -> None:
+    for name, page in made.items():
+        (tmp_path / f"{name}.html").write_text(f"<!doctype html><title>t</title>{page}")
+    (tmp_path / "none.html").write_text("<!doctype html><title>t</title>")
+    found = measured(tmp_path, browser)
+    assert {k: list(v) for k, v in found.items()} == {
+        "drop 1 drop": ["Clip", "delta, share hidden", "Draw of luck"],
+        "rule 1 rule": ["Clip", "Pixels marked by", "Threshold t"],
+        "swap 1 swap": ["Sound", "Second sound", "Its share"],
+    }
+    assert found["rule 1 rule"]["Threshold t"]["steps"] >= 3 * 49
+    assert summary([1.0, 5.0, 2.0]) == {"steps": 3, "median_ms": 2.0, "max_ms": 5.0}
+    (tmp_path / "swap.html").write_text(
+        made["swap"].replace("uspl.figures.swap =", "throw new Error('no'); window.x =")
+    )
+    with pytest.raises(RuntimeError, match="swap: "):
+        measured(tmp_path, browser)
 
 
 def test_the_same_figure_gives_the_same_page(

@@ -7,7 +7,7 @@ uspl.figures.drop = (stage, { cosine, luck, objects, ...pictures }, { deltas, sc
   const clip = uspl.choice(stage, { label: "Clip", options: clips.map((c, k) => [k, c]), value: 0 }, () => go());
   const delta = uspl.slider(stage, { label: "delta, share hidden", min: 0, max: deltas.length - 1, value: first,
     say: (d) => String(deltas[d]) }, () => go());
-  const shown = uspl.maps(stage, { map: "The map after training with delta", kept: "One step of that training" });
+  const shown = uspl.maps(stage, { map: "Map, trained with delta", kept: "One step of training" });
   const draws = luck.shape[0], turn = (d) => `${d} of ${draws}`;
   const draw = uspl.slider(stage, { label: "Draw of luck", min: 1, max: draws, value: 1, say: turn }, () => go());
   const said = uspl.readout(stage);
@@ -28,7 +28,7 @@ uspl.figures.drop = (stage, { cosine, luck, objects, ...pictures }, { deltas, sc
   svg("path", curve, { ...axis, d: `M30 ${y(top)}V175H220` });
   const text = { fill: "currentColor", "font-size": 11, "text-anchor": "middle" };
   for (const d of deltas) svg("text", curve, { ...text, x: x(d), y: 190 }, String(d));
-  for (const v of [0, top / 2, top]) svg("text", curve, { ...text, x: 14, y: y(v) + 4 }, String(+v.toFixed(2)));
+  for (const v of [0, top / 2, top]) svg("text", curve, { ...text, x: 25, y: y(v) + 4, "text-anchor": "end" }, String(+v.toFixed(2)));
   const places = deltas.map((d, k) => `${x(d)},${y(scores[k])}`);
   svg("polyline", curve, { ...axis, points: places.join(" "), "stroke-width": 2 });
   for (const at of places) svg("circle", curve, { cx: at.split(",")[0], cy: at.split(",")[1], r: 3, fill: "currentColor" });

@@ -26,6 +26,7 @@ uspl.figures.rule = (stage, given, { clips, protocols, threshold }) => {
   key.textContent = "Marked and right: yellow. Marked and wrong: blue. Missed: white.";
   const said = uspl.readout(stage), box = uspl.make("div", stage);
   box.style.overflowX = "auto";
+  for (const [k, v] of [["role", "region"], ["aria-label", "Scores by every rule"], ["tabindex", 0]]) box.setAttribute(k, v);
   const table = uspl.make("table", box), rows = uspl.make("tbody", table);
   const head = uspl.make("tr", uspl.make("thead", table));
   for (const name of ["Rule", "Marks", "This map", "Whole image", "Centre blob", "Best map"]) {
@@ -33,7 +34,7 @@ uspl.figures.rule = (stage, given, { clips, protocols, threshold }) => {
   }
   const cells = rules.map(([, short]) => {
     const row = uspl.make("tr", rows);
-    uspl.make("th", row, { scope: "row", textContent: short });
+    uspl.make("th", row, { scope: "row", textContent: short }).style.minWidth = "8rem";
     return [row, ...Array.from({ length: 5 }, () => uspl.make("td", row))];
   });
   const source = uspl.make("p", stage, { className: "title" });
@@ -58,7 +59,8 @@ uspl.figures.rule = (stage, given, { clips, protocols, threshold }) => {
       const ceiling = { both, marked: best(own.truth, n), truth: own.truth, pixels: n };
       share.textContent = `${Math.round((100 * own.marked) / n)} %`;
       [own, whole, blind, ceiling].forEach((c, i) => (four[i].textContent = found(score, score(c))));
-      row.style.fontWeight = r === chosen ? "bold" : "";
+      row.style.outline = r === chosen ? "2px solid currentColor" : "";
+      row.setAttribute("aria-current", r === chosen);
     });
     const marked = marks(k, chosen, m, t, gt, "map"), picture = given[`picture${k}`], p = picture.values;
     const grey = (i) => (p[3 * i] + p[3 * i + 1] + p[3 * i + 2]) / 3;
