@@ -235,18 +235,24 @@ def model() -> USPL:
     return USPL(Config.tiny(widths=(8, 8, 8, 8), dim=8, aff_dim=8, decoder_dim=8, image_size=32, map_size=16)).eval()
 
 
+def build(kind: str, model: USPL) -> Any:
+    """A figure of two clips and a model that knows nothing."""
+    clips = {f"clip {k}": clip(k) for k in range(2)}
+    if kind == "swap":
+        sounds = {f"sound {k}": 0.1 * normal(k, 16_000) for k in range(3)}
+        return figures.swap(model, clip(0), sounds, alt="A picture and its map")
+    if kind == "drop":
+        return figures.drop({0.0: model, 0.5: model, 0.9: model}, [0.2, 0.4, 0.1], clips)
+    truth = torch.stack([c.mask for c in clips.values() if c.mask is not None])
+    return figures.rule(random(5, 2, 32, 32), truth, clips)
+
+
 @pytest.fixture(scope="module")
 def made(model: USPL) -> dict[str, str]:
-    """Each figure as HTML, from a small model that knows nothing."""
-    clips, sounds = {f"clip {k}": clip(k) for k in range(2)}, {f"sound {k}": 0.1 * normal(k, 16_000) for k in range(3)}
-    maps, truth = random(5, 2, 32, 32), torch.stack([c.mask for c in clips.values() if c.mask is not None])
+    """Each figure as HTML."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("USPL_STATIC", "1")
-        return {
-            "swap": figures.swap(model, clip(0), sounds, alt="A picture and its map").data,
-            "drop": figures.drop({0.0: model, 0.5: model, 0.9: model}, [0.2, 0.4, 0.1], clips).data,
-            "rule": figures.rule(maps, truth, clips).data,
-        }
+        return {kind: build(kind, model).data for kind in ("swap", "drop", "rule")}
 
 
 @pytest.fixture(params=["swap", "drop", "rule"])
@@ -392,7 +398,7 @@ def test_the_bench_moves_every_control(made: dict[str, str], browser: Any, tmp_p
     (tmp_path / "none.html").write_text("<!doctype html><title>t</title>")
     found = measured(tmp_path, browser)
     assert {k: list(v) for k, v in found.items()} == {
-        "drop 1 drop": ["Clip", "delta, share hidden", "Draw of luck"],
+        "drop 1 drop": ["Clip", "delta, share hidden", "Step of training"],
         "rule 1 rule": ["Clip", "Pixels marked by", "Threshold t"],
         "swap 1 swap": ["Sound", "Second sound", "Its share"],
     }
@@ -409,18 +415,31 @@ def test_the_same_figure_gives_the_same_page(
     model: USPL, made: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USPL_STATIC", "1")
-    clips = {f"clip {k}": clip(k) for k in range(2)}
-    assert figures.drop({0.0: model, 0.5: model, 0.9: model}, [0.2, 0.4, 0.1], clips).data == made["drop"]
+    assert {kind: build(kind, model).data for kind in made} == made
 
 
-def test_with_a_kernel_sliders_compute(model: USPL, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["swap", "drop", "rule"])
+def test_with_a_kernel_sliders_compute(model: USPL, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.delenv("USPL_STATIC", raising=False)
     monkeypatch.setenv("JPY_SESSION_NAME", "x.ipynb")
-    box = figures.drop({0.0: model, 0.9: model}, [0.2, 0.1], {"clip": clip(0, objects=False)})
-    picture, delta = box.children[:2]
-    before = picture.value
-    delta.value = 0.0 if delta.value else 0.9
-    assert picture.value != before
+    picture, *sliders, _ = build(kind, model).children
+    for slider in sliders:
+        assert slider.description
+        if kind == "swap":  # a second sound is heard when it has a share
+            sliders[-1].value = 0.5
+        seen = set()
+        for _, value in slider.options:
+            slider.value = value
+            seen.add(bytes(picture.value))
+        slider.value = slider.options[1][1]
+        assert len(seen) > 1, slider.description
+
+
+def test_clips_without_objects_are_shown(model: USPL, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USPL_STATIC", "1")
+    assert figures.labels_on_grid(clip(0, objects=False), (2, 2)).tolist() == [[255, 255], [255, 255]]
+    page = figures.drop({0.0: model, 0.9: model}, [0.2, 0.1], {"clip": clip(0, objects=False)}).data
+    assert page.count("<img") == 2
 
 
 def test_scripts_are_short() -> None:

@@ -77,7 +77,7 @@ def swap(
         pictures=pictures,
         options={"names": list(names), "heard": listed, "first": 0, "second": 1},
         draw=draw,
-        controls={"sound": heard, "second": heard, "share": [round(0.1 * k, 1) for k in range(11)]},
+        controls={"sound": heard, "second": heard[1:] + heard[:1], "share": [round(0.1 * k, 1) for k in range(11)]},
         frames=[{"sound": s} for s in heard],
         alt=alt,
         caption=caption,
@@ -90,7 +90,7 @@ def drop(
     clips: Mapping[str, Clip],
     *,
     names: Sequence[str] = NAMES,
-    draws: int = 6,
+    steps: int = 6,
     seed: int = 0,
     caption: str = "Left, the map of a model trained with this delta; middle, what one step of that training may see.",
 ) -> Any:
@@ -101,7 +101,7 @@ def drop(
         scores: of each of them, mIoU in [0, 1].
         clips: words -> clip.
         names: what the labels of `Clip.objects` are.
-        draws: how many masks can be looked at.
+        steps: how many steps of training, each with a mask of its own, can be looked at.
         seed: of the masks.
         caption: below the figure.
 
@@ -116,14 +116,14 @@ def drop(
     deltas, titles, shown = list(models), list(clips), list(clips.values())
     cosine = torch.stack([align.sounding_map(*features(model, shown)) for model in models.values()]).half()
     side = (cosine.shape[2], cosine.shape[3])
-    luck = torch.rand((draws, *side), generator=torch.Generator().manual_seed(seed))
+    luck = torch.rand((steps, *side), generator=torch.Generator().manual_seed(seed))
     objects = torch.stack([labels_on_grid(clip, side) for clip in shown])
 
-    def draw(delta: float, clip: str = titles[0], luck_of: int = 1) -> html.Picture:
+    def draw(delta: float, clip: str = titles[0], step: int = 1) -> html.Picture:
         d, k = deltas.index(delta), titles.index(clip)
         m = cosine[d, k].float()
-        keep = align.mask_locations((draws, *side), delta=delta, generator=torch.Generator().manual_seed(seed))
-        kept = keep[luck_of - 1]
+        keep = align.mask_locations((steps, *side), delta=delta, generator=torch.Generator().manual_seed(seed))
+        kept = keep[step - 1]
         over = viz.overlay(shown[k].frame, align.normalise_map(m[None], "relu_max")[0])
         hidden = ~html.array(torch.nn.functional.interpolate(kept[None, None].float(), over.shape[:2])[0, 0]).astype(
             bool
@@ -145,7 +145,7 @@ def drop(
             "first": len(deltas) // 2,
         },
         draw=draw,
-        controls={"delta": deltas, "clip": titles, "luck_of": list(range(1, draws + 1))},
+        controls={"delta": deltas, "clip": titles, "step": list(range(1, steps + 1))},
         frames=[{"delta": delta} for delta in deltas],
         alt="The map over a clip, the same with the hidden locations covered, and the score, for each delta",
         caption=caption,

@@ -21,7 +21,8 @@ from uspl.html import array
 SCRIPTS = Path(__file__).with_name("js")
 TYPES = ("float16", "float32", "uint8", "int16", "int32")
 _STYLE = (
-    ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem .6rem}.uspl-live .strip>div{max-width:100%;font-size:.8rem}"
+    ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem .6rem;font-size:.8rem}"
+    ".uspl-live .strip>div{max-width:100%}"
     ".uspl-live .strip img{display:block;max-width:100%;height:auto}"
     ".uspl-live .stage{display:none}"
     "@media screen{.uspl-live.on .strip{display:none}.uspl-live.on .stage{display:block}}"
@@ -32,8 +33,9 @@ _STYLE = (
     ".uspl-live .control{display:flex;flex-wrap:wrap;gap:.2rem .6rem;align-items:center;margin:.4rem 0}"
     ".uspl-live .control>label[for]{min-width:8rem}.uspl-live .control input[type=range]{flex:1;max-width:24rem}"
     ".uspl-live fieldset{border:0;padding:0;min-width:0}.uspl-live legend{float:none;font-size:inherit;margin:0}"
-    ".uspl-live table{border-collapse:collapse}.uspl-live th{text-align:left}.uspl-live :is(th,td){padding:.15rem .4rem}"
-    ".uspl-live output,.uspl-live td{font-variant-numeric:tabular-nums}.uspl-live .title{font-size:.85rem}"
+    ".uspl-live table{border-collapse:collapse}.uspl-live :is(th,td){padding:.15rem .4rem;text-align:left}"
+    ".uspl-live td{white-space:nowrap}.uspl-live :is(output,td){font-variant-numeric:tabular-nums}"
+    ".uspl-live .title{font-size:.85rem}"
 )
 
 

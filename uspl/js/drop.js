@@ -8,8 +8,8 @@ uspl.figures.drop = (stage, { cosine, luck, objects, ...pictures }, { deltas, sc
   const delta = uspl.slider(stage, { label: "delta, share hidden", min: 0, max: deltas.length - 1, value: first,
     say: (d) => String(deltas[d]) }, () => go());
   const shown = uspl.maps(stage, { map: "Map, trained with delta", kept: "One step of training" });
-  const draws = luck.shape[0], turn = (d) => `${d} of ${draws}`;
-  const draw = uspl.slider(stage, { label: "Draw of luck", min: 1, max: draws, value: 1, say: turn }, () => go());
+  const steps = luck.shape[0], turn = (d) => `${d} of ${steps}`;
+  const step = uspl.slider(stage, { label: "Step of training", min: 1, max: steps, value: 1, say: turn }, () => go());
   const said = uspl.readout(stage);
 
   // The curve: validation mIoU over delta, from 0 at the foot.
@@ -36,7 +36,7 @@ uspl.figures.drop = (stage, { cosine, luck, objects, ...pictures }, { deltas, sc
 
   go = uspl.perFrame(() => {
     const d = delta.value, k = +clip.value, m = piece(cosine, d * K + k), on = piece(objects, k);
-    const kept = maths.kept(piece(luck, draw.value - 1), deltas[d]), left = kept.reduce((a, b) => a + b, 0);
+    const kept = maths.kept(piece(luck, step.value - 1), deltas[d]), left = kept.reduce((a, b) => a + b, 0);
     const all = maths.peak(m), best = maths.peak(m, kept), map = maths.reluMax(m);
     for (const canvas of [shown.map.canvas, shown.kept.canvas]) uspl.overlay(canvas, pictures[`picture${k}`], map, h, w);
     uspl.frame(shown.map.canvas, all, h, w);

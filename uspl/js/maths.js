@@ -1,6 +1,5 @@
 // The equations on flat arrays, row after row; tests/test_live.py compares each with PyTorch.
 "use strict";
-window.uspl ||= { figures: {}, held: {} };
 uspl.maths ||= {};
 
 // Maps: Eqs. 1-2 and the rules of section 4.2.
