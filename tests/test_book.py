@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import axe_playwright_python  # noqa: E402
 import equations  # noqa: E402
+import live  # noqa: E402
 import page as page_extension  # noqa: E402
 import readings  # noqa: E402
 import status  # noqa: E402
@@ -308,6 +309,19 @@ def test_readings_come_from_the_config(tmp_path: Path) -> None:
     assert set(found) == set(range(1, 22)), "Each of the 21 readings is a field of `Config`."
     assert readings.switch("reading") == "`reading` = `'power'`, or `'squarings'`"
     assert readings.switch("seg_target") == "`seg_target` = `'soft'` (tiny: `'three_way'`), or `'three_way'`"
+
+
+def test_a_live_figure_comes_from_the_notebook(tmp_path: Path) -> None:
+    path, page = tmp_path / "02_go.ipynb", ['<figure data-kind="swap">', "</figure>"]
+    cells = [{"cell_type": "markdown", "source": ""}, {"outputs": [{"name": "stdout"}, {"data": {"text/html": page}}]}]
+    path.write_text(json.dumps({"cells": cells}))
+    assert live.figure(path, "swap") == '<figure data-kind="swap"></figure>'
+    with pytest.raises(live.LiveError, match=r"`02_go.ipynb` holds no live figure `drop`; run it, or name another\."):
+        live.figure(path, "drop")
+    with pytest.raises(
+        live.LiveError, match=r"`03_go.ipynb`, which should hold the live figure `swap`, cannot be read"
+    ):
+        live.figure(tmp_path / "03_go.ipynb", "swap")
 
 
 def test_effects_come_from_records(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from PIL import Image
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 3), values in [0, 255]
@@ -62,7 +63,7 @@ def picture_uri(p: Picture) -> str:
 
 
 def film(data: bytes, first: Picture, description: str, width: int) -> str:
-    """A `<video>` that carries an MP4 file, of which nothing is loaded before it is played, so its first frame is shown."""
+    """A `<video>` that carries an MP4 file and shows its first frame: nothing of it is loaded before it is played."""
     small = Image.fromarray(first)
     small.thumbnail((2 * width, 2 * width))
     tag = f'<video controls preload="none" width="{width}" aria-label="{escape(description)}"'
@@ -70,14 +71,37 @@ def film(data: bytes, first: Picture, description: str, width: int) -> str:
     return f'{tag} poster="{picture_uri(np.asarray(small))}" {source}></video>'
 
 
-def sound_uri(wave: npt.NDArray[np.float32], sr: int) -> str:
-    """Mono samples (n,) in [-1, 1] as the data URI of a 16-bit WAV file."""
-    out = io.BytesIO()
+def spectrogram(wave: npt.NDArray[np.float32], sr: int, *, width: int = 480, height: int = 128) -> Picture:
+    """Loudness over time (to the right) and 0 to 8 kHz (upwards), in the colours of viridis.
+
+    Args:
+        wave: mono samples (n,) in [-1, 1].
+        sr: samples per second.
+        width, height: of the picture, pixels.
+    """
+    from uspl.audio import log_spectrogram
+
+    spectrum = log_spectrogram(wave, sr, seconds=len(wave) / sr).numpy()[::-1]
+    top = max(spectrum.max(), 14 + np.log(1e-7))  # so that silence is dark
+    loud = np.clip((spectrum - top) / 14 + 1, 0, 1)  # 14 nats, 61 dB, below the loudest
+    p = to_bytes(colormaps["viridis"](loud)[..., :3])
+    return np.asarray(Image.fromarray(p).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def sound_uri(wave: npt.NDArray[np.float32], sr: int, *, bits: int = 16) -> str:
+    """Mono samples (n,) in [-1, 1] as the data URI of a WAV file of 16 bits, or of 8 in half the bytes.
+
+    Raises:
+        ValueError: another number of `bits`.
+    """
+    if bits not in (8, 16):
+        raise ValueError(f"`bits` must be 8 or 16; got {bits}.")
+    x, out = np.clip(wave, -1, 1), io.BytesIO()
     with wav.open(out, "wb") as f:
         f.setnchannels(1)
-        f.setsampwidth(2)
+        f.setsampwidth(bits // 8)
         f.setframerate(sr)
-        f.writeframes((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes())
+        f.writeframes(((x * 32767).astype("<i2") if bits == 16 else (x * 127 + 128).astype("u1")).tobytes())
     return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()
 
 

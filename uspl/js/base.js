@@ -22,13 +22,26 @@ window.uspl ||= { figures: {}, held: {} };
     return { shape, values: readers[dtype](bytes.buffer) };
   };
 
+  // A picture, which travels as WebP, as {shape: [H, W, 3], values}.
+  const pixels = async (uri) => {
+    const image = Object.assign(new Image(), { src: uri });
+    await image.decode();
+    const [w, h] = [image.naturalWidth, image.naturalHeight];
+    const context = Object.assign(document.createElement("canvas"), { width: w, height: h }).getContext("2d");
+    context.drawImage(image, 0, 0);
+    const rgba = context.getImageData(0, 0, w, h).data;
+    return { shape: [h, w, 3], values: Uint8Array.from({ length: 3 * w * h }, (_, i) => rgba[i + Math.floor(i / 3)]) };
+  };
+
   // cividis at eight places, interpolated: dark blue at 0, yellow at 1.
   const stops = [[0, 34, 78], [33, 55, 107], [77, 85, 108], [107, 111, 115], [138, 137, 121], [172, 163, 112],
     [209, 190, 93], [253, 231, 55]];
-  uspl.colour = (v) => {
-    const x = 7 * Math.min(1, Math.max(0, v)), k = Math.min(6, Math.floor(x)), f = x - k;
-    return stops[k].map((c, i) => c + f * (stops[k + 1][i] - c));
-  };
+  const table = Array.from({ length: 256 }, (_, i) => {
+    const x = (7 * i) / 255, k = Math.min(6, Math.floor(x));
+    return stops[k].map((c, j) => c + (x - k) * (stops[k + 1][j] - c));
+  });
+  const within = (v) => (v > 0 ? (v < 1 ? v : 1) : 0);  // no number becomes 0
+  uspl.colour = (v) => table[Math.round(255 * within(v))];
 
   // A map (h, w) of values in [0, 1], or of colours by `colour(value, index)` -> [r, g, b].
   uspl.paint = (canvas, values, h, w, colour = uspl.colour) => {
@@ -36,8 +49,9 @@ window.uspl ||= { figures: {}, held: {} };
     canvas.height = h;
     const context = canvas.getContext("2d"), image = context.createImageData(w, h);
     for (let i = 0; i < h * w; i++) {
-      const [r, g, b] = colour(values[i], i);
-      image.data.set([r, g, b, 255], 4 * i);
+      const c = colour(values[i], i);
+      for (let j = 0; j < 3; j++) image.data[4 * i + j] = c[j];
+      image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);
   };
@@ -52,11 +66,23 @@ window.uspl ||= { figures: {}, held: {} };
       const a = v - y0, b = u - x0;
       return (1 - a) * ((1 - b) * m[y0 * w + x0] + b * m[y0 * w + x1]) + a * ((1 - b) * m[y1 * w + x0] + b * m[y1 * w + x1]);
     };
+    const mixed = [0, 0, 0];
     uspl.paint(canvas, p, H, W, (_, i) => {
-      const k = 0.65 * Math.min(1, Math.max(0, at(Math.floor(i / W), i % W)));
-      const grey = (p[3 * i] + p[3 * i + 1] + p[3 * i + 2]) / 3, c = uspl.colour(k / 0.65);
-      return c.map((v) => (1 - k) * grey + k * v);
+      const v = within(at(Math.floor(i / W), i % W)), c = uspl.colour(v), k = 0.65 * v;
+      const grey = (p[3 * i] + p[3 * i + 1] + p[3 * i + 2]) / 3;
+      for (let j = 0; j < 3; j++) mixed[j] = (1 - k) * grey + k * c[j];
+      return mixed;
     });
+  };
+
+  // A frame around cell `i` of an (h, w) grid that lies over the canvas.
+  uspl.frame = (canvas, i, h, w) => {
+    const context = canvas.getContext("2d"), a = canvas.width / w, b = canvas.height / h;
+    for (const [colour, width] of [["#000", 3], ["#fff", 1]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.strokeRect((i % w) * a, Math.floor(i / w) * b, a, b);
+    }
   };
 
   const make = (tag, home, given = {}) => {
@@ -71,16 +97,11 @@ window.uspl ||= { figures: {}, held: {} };
   uspl.maps = (stage, titles) => {
     const row = make("div", stage, { className: "maps" }), found = {};
     for (const [name, title] of Object.entries(titles)) {
-      const home = make("div", row);
-      const head = make("div", home, { className: "title", textContent: title });
-      const canvas = make("canvas", home);
+      const home = make("div", row), head = make("div", home, { className: "title", textContent: title });
+      const canvas = make("canvas", home), say = (words) => canvas.setAttribute("aria-label", `${title}: ${words}`);
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", title);
-      found[name] = {
-        canvas,
-        head,
-        say: (words) => canvas.setAttribute("aria-label", `${title}: ${words}`),
-      };
+      found[name] = { canvas, head, say };
     }
     return found;
   };
@@ -99,6 +120,20 @@ window.uspl ||= { figures: {}, held: {} };
     input.addEventListener("input", () => (go(), changed()));
     go();
     return { input, get value() { return +input.value; }, set(v) { input.value = v; go(); } };
+  };
+
+  // Buttons of which one is on, [[value, words], ...].
+  uspl.radio = (stage, { label, options, value }, changed) => {
+    const name = `uspl-control-${++uspl.controls}`, row = make("fieldset", stage, { className: "control" });
+    make("legend", row, { textContent: label });
+    const inputs = options.map(([v, words]) => {
+      const home = make("label", row);
+      const input = make("input", home, { type: "radio", name, value: v, checked: String(v) === String(value) });
+      home.append(` ${words}`);
+      input.addEventListener("change", changed);
+      return input;
+    });
+    return { inputs, get value() { return inputs.find((e) => e.checked).value; } };
   };
 
   // A labelled list of choices, [[value, words], ...].
@@ -139,10 +174,11 @@ window.uspl ||= { figures: {}, held: {} };
   uspl.start = (id) => {
     const home = document.getElementById(id);
     if (!home || home.classList.contains("on")) return;
-    const begin = ({ arrays, options }) => {
-      const data = Object.fromEntries(Object.entries(arrays).map(([k, v]) => [k, uspl.unpack(v)]));
-      home.classList.add("on");
-      uspl.figures[home.dataset.kind](home.querySelector(".stage"), data, options);
+    const begin = async ({ arrays, pictures, options }) => {
+      const entries = Object.entries(arrays).map(([k, v]) => [k, uspl.unpack(v)]);
+      for (const [k, uri] of Object.entries(pictures)) entries.push([k, await pixels(uri)]);
+      uspl.figures[home.dataset.kind](home.querySelector(".stage"), Object.fromEntries(entries), options);
+      home.classList.add("on");  // last: whatever fails before leaves the strip of pictures in its place
     };
     const load = () => {
       const beside = home.querySelector("script.held");
