@@ -122,7 +122,7 @@ def test_search_finds_random_walk(site: str, browser: Any) -> None:
 @pytest.mark.slow
 def test_sliders_answer_to_the_keyboard(site: str, browser: Any) -> None:
     tab = browser.new_page()
-    tab.goto(site + "notebooks/04_random_walk.html")
+    tab.goto(site + "notebooks/05_sps_training.html")
     slider = tab.locator(".uspl-sweep input").first
     sweep = tab.locator(".uspl-sweep").first
     before = sweep.locator("img.now").get_attribute("alt")

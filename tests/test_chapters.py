@@ -133,7 +133,7 @@ def test_every_picture_is_described(chapter: Any) -> None:
 def test_can_be_heard_dragged_and_broken(chapter: Any) -> None:
     pages = shown(chapter, "text/html")
     assert any("<audio" in p for p in pages), "Nothing can be heard: `viz.player(wave, sr, description)`."
-    assert any('type="range"' in p for p in pages), "Nothing can be dragged: `viz.live` or `viz.sweep`."
+    assert any('type="range"' in p or "uspl-live" in p for p in pages), "Nothing can be dragged: `viz.live`, `inpage`."
     assert any("viz.refused(" in c.source for c in code(chapter)), "There is no break-it cell with `viz.refused()`."
     assert any(m.startswith("**Refused:**") for m in shown(chapter, "text/markdown"))
     assert re.search(r"\?\s*$", prose(chapter), re.MULTILINE), "The live figure has a question above it."

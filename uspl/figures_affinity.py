@@ -84,7 +84,7 @@ def trust(
         controls={"beta_l": values[:-1], "beta_h": values[1:]},
         frames=[{"beta_l": round(a, 2), "beta_h": round(b, 2)} for a, b in choices],
         alt="The three-way map of one clip, and the part that is surely sounding over the frame",
-        caption="Eq. 5: yellow is sounding, dark blue silent; what lies between the handles is unsure and teaches "
+        caption="Eq. 5: yellow is sounding, dark blue silent; what lies between the handles is unsure, and teaches "
         "nothing.",
     )
 

@@ -21,7 +21,8 @@ uspl.maths ||= {};
   M.eachPair = (offs, h, w, go) => {
     offs.forEach(([dy, dx], k) => {
       for (let y = 0; y < h - dy; y++) {
-        for (let i = y * w + Math.max(0, -dx), last = y * w + w - Math.max(0, dx); i < last; i++) go(k, i, i + dy * w + dx);
+        const last = y * w + w - Math.max(0, dx);
+        for (let i = y * w + Math.max(0, -dx); i < last; i++) go(k, i, i + dy * w + dx);
       }
     });
   };
@@ -46,7 +47,10 @@ uspl.maths ||= {};
     const d = new Float32Array(offs.length * n);
     offs.forEach((o, k) => {
       const from = place.get(o.join()) * n;
-      for (let i = 0; i < n; i++) d[k * n + i] = distances.values[from + i] === 255 ? Infinity : step * distances.values[from + i];
+      for (let i = 0; i < n; i++) {
+        const v = distances.values[from + i];
+        d[k * n + i] = v === 255 ? Infinity : step * v;
+      }
     });
     return d;
   };
@@ -113,7 +117,7 @@ uspl.maths ||= {};
     return fine;
   };
 
-  // align.normalise_map (Reading 2): negatives to 0 and the maximum to 1, or minimum and maximum to 0 and 1, or as it is.
+  // align.normalise_map (Reading 2): negatives to 0 and the maximum to 1; minimum and maximum to 0 and 1; or as it is.
   M.ranged = (m, how) => {
     if (how === "raw") return Float32Array.from(m);
     const least = how === "minmax" ? m.reduce((a, b) => Math.min(a, b), Infinity) : 0;
@@ -133,7 +137,8 @@ uspl.maths ||= {};
       const [y0, y1, a] = rows[y];
       for (let x = 0; x < W; x++, i++) {
         const [x0, x1, b] = columns[x];
-        const top = (1 - b) * m[y0 * w + x0] + b * m[y0 * w + x1], below = (1 - b) * m[y1 * w + x0] + b * m[y1 * w + x1];
+        const top = (1 - b) * m[y0 * w + x0] + b * m[y0 * w + x1];
+        const below = (1 - b) * m[y1 * w + x0] + b * m[y1 * w + x1];
         const on = (1 - a) * top + a * below > 0.5;
         marked += on;
         truth += mask[i];

@@ -15,7 +15,8 @@ uspl.figures.trust = (stage, { picture, level, mask, counts }, o) => {
   const legend = uspl.make("p", stage, { className: "title" });
   const chip = (background, words) => {
     const box = uspl.make("span", legend, { ariaHidden: "true" });
-    box.style = `display:inline-block;width:1em;height:1em;margin:0 .3em 0 0;vertical-align:-.1em;border:1px solid;background:${background}`;
+    box.style = "display:inline-block;width:1em;height:1em;margin:0 .3em 0 0;vertical-align:-.1em;border:1px solid";
+    box.style.background = background;
     legend.append(`${words} \u2003`);
   };
   chip("rgb(253,231,55)", "sounding");
@@ -115,9 +116,11 @@ uspl.figures.trust = (stage, { picture, level, mask, counts }, o) => {
     });
     const [alike, unlike, ignored] = M.pairCounts(y, h, w, offs).map((v) => v.toLocaleString("en"));
     const clips = o.clips === 1 ? "this clip" : `all ${o.clips} clips`;
+    const just = sure ? percent(right / sure) : "none";
     told(`Pairs within r = ${o.r}: ${alike} alike, ${unlike} unlike, ${ignored} ignored. ` +
-      `Over ${clips}: ${percent(sure / all)} of the pixels are sure, ${sure ? percent(right / sure) : "none"} of these right.`);
+      `Over ${clips}: ${percent(sure / all)} of the pixels are sure, ${just} of these right.`);
     shown.areas.say(`${share[0]} sounding, ${share[1]} unsure, ${share[2]} silent`);
-    plot.setAttribute("aria-label", `Histogram of the map, handles at ${say(a)} and ${say(b)}; the sliders below move them`);
+    const words = `Histogram of the map, handles at ${say(a)} and ${say(b)}; the sliders below move them`;
+    plot.setAttribute("aria-label", words);
   });
 };

@@ -5,7 +5,8 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
   const d = M.heldDistances(held, o, offs), sides = M.outline(mask.values, H, W);
   const ones = new Float32Array(h * w).fill(1);
   const span = (x) => [x.reduce((a, b) => Math.min(a, b), Infinity), x.reduce((a, b) => Math.max(a, b), -Infinity)];
-  const shown = uspl.maps(stage, { over: "the walked map over the clip; white: the true outline", fine: "the walked map" });
+  const titles = { over: "the walked map over the clip; white: the true outline", fine: "the walked map" };
+  const shown = uspl.maps(stage, titles);
   for (const { canvas } of Object.values(shown)) {
     canvas.style.touchAction = "auto";
     canvas.parentElement.style = "flex:1 1 9rem;max-width:18rem";
@@ -41,7 +42,8 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
   uspl.make("div", stage, { className: "title", textContent: "IoU along the walk, 0 at the foot and 1 at the top" });
   const plot = svg("svg", stage, { viewBox: "-4 -4 208 58", role: "img" });
   plot.style = "display:block;width:100%;max-width:34rem";
-  for (const v of [0, 25, 50]) svg("line", plot, { x1: 0, x2: 200, y1: v, y2: v, stroke: "currentColor", "stroke-width": 0.4, opacity: 0.5 });
+  const thin = { stroke: "currentColor", "stroke-width": 0.4, opacity: 0.5 };
+  for (const v of [0, 25, 50]) svg("line", plot, { x1: 0, x2: 200, y1: v, y2: v, ...thin });
   const curve = svg("polyline", plot, { fill: "none", stroke: "currentColor", "stroke-width": 1.5 });
   const dot = svg("circle", plot, { r: 3, fill: "#b35900", stroke: "#b35900" });
 
@@ -110,7 +112,8 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
     const [least, largest] = span(map), [first, last] = span(maps[0]);
     told(`${words}.`);
     proof.textContent = `Row sums of T: ${T.rows[0].toFixed(6)} to ${T.rows[1].toFixed(6)}. ` +
-      `Range of the map: ${first.toFixed(3)} to ${last.toFixed(3)} before, ${least.toFixed(3)} to ${largest.toFixed(3)} after.`;
+      `Range of the map: ${first.toFixed(3)} to ${last.toFixed(3)} before, ` +
+      `${least.toFixed(3)} to ${largest.toFixed(3)} after.`;
     for (const map of Object.values(shown)) map.say(words);
     plot.setAttribute("aria-label", `Curve of the IoU along the walk: ${words}`);
   });

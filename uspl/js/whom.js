@@ -24,7 +24,8 @@ uspl.figures.whom = (stage, { picture, mask, ...held }, o) => {
   };
   const point = (event) => {
     const box = pick.getBoundingClientRect();
-    go(Math.floor(((event.clientY - box.top) / box.height) * h), Math.floor(((event.clientX - box.left) / box.width) * w));
+    const at = (place, n) => Math.floor(place * n);
+    go(at((event.clientY - box.top) / box.height, h), at((event.clientX - box.left) / box.width, w));
   };
   pick.addEventListener("pointerdown", (event) => {
     pick.setPointerCapture(event.pointerId);
@@ -39,10 +40,14 @@ uspl.figures.whom = (stage, { picture, mask, ...held }, o) => {
     go(y + far * dy, x + far * dx);
   });
 
-  const radius = uspl.slider(stage, { label: "radius r", min: 1, max: o.r_max, value: o.r, say: (v) => `${v} pixels` }, () => draw());
+  const reachOf = { label: "radius r", min: 1, max: o.r_max, value: o.r, say: (v) => `${v} pixels` };
+  const radius = uspl.slider(stage, reachOf, () => draw());
   const metric = uspl.choice(stage, {
     label: "metric",
-    options: [["euclidean", "Euclidean: dy\u00b2 + dx\u00b2 < r\u00b2"], ["chebyshev", "Chebyshev: |dy|, |dx| \u2264 r"]],
+    options: [
+      ["euclidean", "Euclidean: dy\u00b2 + dx\u00b2 < r\u00b2"],
+      ["chebyshev", "Chebyshev: |dy|, |dx| \u2264 r"],
+    ],
     value: o.metric,
   }, () => draw());
   const power = uspl.choice(stage, {
@@ -107,7 +112,8 @@ uspl.figures.whom = (stage, { picture, mask, ...held }, o) => {
     const mean = (k) => (numbers[k] ? (sums[k] / numbers[k]).toFixed(2) : "\u2013");
     const where = `row ${y}, column ${x}, ${truth[y * w + x] ? "on what sounds" : "not on what sounds"}`;
     const own = `mean affinity ${mean(0)} to the ${numbers[0]} of its own side`;
-    const words = `${numbers[0] + numbers[1]} neighbours within r = ${r}: ${own}, ${mean(1)} to the ${numbers[1]} of the other.`;
+    const words = `${numbers[0] + numbers[1]} neighbours within r = ${r}: ${own}, ` +
+      `${mean(1)} to the ${numbers[1]} of the other.`;
     told(`Pixel in ${where}. ${words}`);
     shown.over.say(`${where}; arrow keys move the pixel`);
     shown.near.say(words);
