@@ -306,13 +306,12 @@ def test_trust_says_what_the_library_says(opened: Callable[..., Any]) -> None:
     words = said(tab)
     assert f"{int((label == 1).sum()):,} alike, {int((label == 0).sum()):,} unlike" in words
     right = ((y == 1) == truth)[sure].float().mean().item()
-    assert (
-        f"all 2 clips: {100 * sure.float().mean().item():.1f} % of the pixels are sure, {100 * right:.1f} % of" in words
-    )
+    share = 100 * sure.float().mean().item()
+    assert f"all 2 clips: {share:.1f}\u00a0% of the pixels are sure, {100 * right:.1f}\u00a0% of" in words
     on = y[0] == 1
     cells = tab.locator("td").all_inner_texts()
-    assert cells[0] == f"{100 * on.float().mean().item():.1f} %"
-    assert cells[3] == f"{100 * c['mask'][on].float().mean().item():.1f} %"
+    assert cells[0] == f"{100 * on.float().mean().item():.1f}\u00a0%"
+    assert cells[3] == f"{100 * c['mask'][on].float().mean().item():.1f}\u00a0%"
 
 
 def test_pixel_moves_by_keyboard_mouse_and_touch(opened: Callable[..., Any]) -> None:

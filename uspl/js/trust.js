@@ -2,7 +2,7 @@
 "use strict";
 uspl.figures.trust = (stage, { picture, level, mask, counts }, o) => {
   const M = uspl.maths, [h, w] = level.shape, offs = M.offsets(o.r, o.metric), sides = M.outline(mask.values, h, w);
-  const say = (v) => (v / o.levels).toFixed(2), percent = (v) => `${(100 * v).toFixed(1)} %`;
+  const say = (v) => (v / o.levels).toFixed(2), percent = (v) => `${(100 * v).toFixed(1)}\u00a0%`;
   const shown = uspl.maps(stage, { refined: "refined map (Eq. 4)", areas: "what is sure (Eq. 5)" });
   for (const { canvas } of Object.values(shown)) {
     canvas.style.touchAction = "auto";
@@ -13,11 +13,13 @@ uspl.figures.trust = (stage, { picture, level, mask, counts }, o) => {
   shown.refined.say("over the picture, dark where it is silent, yellow where it sounds");
 
   const legend = uspl.make("p", stage, { className: "title" });
+  legend.style.margin = ".5rem 0";
   const chip = (background, words) => {
-    const box = uspl.make("span", legend, { ariaHidden: "true" });
+    const item = uspl.make("span", legend), box = uspl.make("span", item);
+    item.style = "display:inline-block;margin-right:1.2em";
     box.style = "display:inline-block;width:1em;height:1em;margin:0 .3em 0 0;vertical-align:-.1em;border:1px solid";
     box.style.background = background;
-    legend.append(`${words} \u2003`);
+    item.append(words);
   };
   chip("rgb(253,231,55)", "sounding");
   chip("repeating-linear-gradient(135deg,#999 0 2px,#ccc 2px 4px)", "unsure");
@@ -76,7 +78,8 @@ uspl.figures.trust = (stage, { picture, level, mask, counts }, o) => {
   const table = uspl.make("table", stage), rows = {};
   const line = (cell, words) => {
     const row = uspl.make("tr", table);
-    words.forEach((word, k) => uspl.make(k ? cell : "th", row, { textContent: word, scope: k ? "" : "row" }));
+    words.forEach((word, k) => uspl.make(k ? cell : "th", row, { textContent: word }));
+    row.firstChild.scope = "row";
     return row;
   };
   for (const e of line("th", ["this map", "sounding", "unsure", "silent"]).children) e.scope = "col";

@@ -5,32 +5,27 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
   const d = M.heldDistances(held, o, offs), sides = M.outline(mask.values, H, W);
   const ones = new Float32Array(h * w).fill(1);
   const span = (x) => [x.reduce((a, b) => Math.min(a, b), Infinity), x.reduce((a, b) => Math.max(a, b), -Infinity)];
-  const titles = { over: "the walked map over the clip; white: the true outline", fine: "the walked map" };
+  const titles = { over: "over the clip", fine: "the walked map" };
   const shown = uspl.maps(stage, titles);
   for (const { canvas } of Object.values(shown)) {
     canvas.style.touchAction = "auto";
     canvas.parentElement.style = "flex:1 1 9rem;max-width:18rem";
   }
 
-  // Of each beta: its transition, and of the last one every map of the walk so far with its IoU.
-  const transitions = new Map();
-  let walked = null;
-  const of = (beta) => {
-    if (walked?.beta === beta) return walked;
-    let T = transitions.get(beta);
-    if (!T) {
-      T = M.transition(d, offs, h, w, beta);
-      T.rows = span(M.step(T, ones));  // T times a map of ones: its row sums
-      if (transitions.size > 7) transitions.delete(transitions.keys().next().value);
-      transitions.set(beta, T);
-    }
-    walked = { beta, T, maps: [], ious: [] };
-    add(Float32Array.from(m.values));
-    return walked;
+  // Of the last few beta: the transition, and every map of the walk so far with its IoU.
+  const known = new Map();
+  const add = ({ maps, ious }, map) => {
+    maps.push(map);
+    ious.push(M.iouOfMap(M.ranged(map, o.range), h, w, mask.values, H, W));
   };
-  const add = (map) => {
-    walked.maps.push(map);
-    walked.ious.push(M.iouOfMap(M.ranged(map, o.range), h, w, mask.values, H, W));
+  const of = (beta) => {
+    if (!known.has(beta)) {
+      const T = M.transition(d, offs, h, w, beta), walked = { T, rows: span(M.step(T, ones)), maps: [], ious: [] };
+      add(walked, Float32Array.from(m.values));  // T times a map of ones is above: its row sums
+      if (known.size > 3) known.delete(known.keys().next().value);
+      known.set(beta, walked);
+    }
+    return known.get(beta);
   };
 
   const svg = (tag, home, given) => {
@@ -39,7 +34,8 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
     home.append(e);
     return e;
   };
-  uspl.make("div", stage, { className: "title", textContent: "IoU along the walk, 0 at the foot and 1 at the top" });
+  const about = "White line: the true outline. Curve: the IoU along the walk, 0 at the foot and 1 at the top.";
+  uspl.make("p", stage, { className: "title", textContent: about }).style.margin = ".5rem 0";
   const plot = svg("svg", stage, { viewBox: "-4 -4 208 58", role: "img" });
   plot.style = "display:block;width:100%;max-width:34rem";
   const thin = { stroke: "currentColor", "stroke-width": 0.4, opacity: 0.5 };
@@ -92,8 +88,9 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
   play(false);
 
   draw = uspl.perFrame(() => {
-    const steps = M.steps(t.value, reading.value), { maps, ious, T } = of(beta.value), end = performance.now() + 12;
-    while (maps.length <= steps && performance.now() < end) add(M.step(T, maps.at(-1)));
+    const steps = M.steps(t.value, reading.value), walked = of(beta.value), { T, rows, maps, ious } = walked;
+    const end = performance.now() + 10;
+    while (maps.length <= steps && performance.now() < end) add(walked, M.step(T, maps.at(-1)));
     const at = Math.min(steps, maps.length - 1), map = maps[at], fine = M.ranged(map, o.range);
     uspl.paint(shown.fine.canvas, fine, h, w);
     uspl.overlay(shown.over.canvas, picture, fine, h, w);
@@ -111,7 +108,7 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
     const words = `IoU ${ious[at].toFixed(2)} after ${steps} steps, ${ious[0].toFixed(2)} before the walk`;
     const [least, largest] = span(map), [first, last] = span(maps[0]);
     told(`${words}.`);
-    proof.textContent = `Row sums of T: ${T.rows[0].toFixed(6)} to ${T.rows[1].toFixed(6)}. ` +
+    proof.textContent = `Row sums of T: ${rows[0].toFixed(6)} to ${rows[1].toFixed(6)}. ` +
       `Range of the map: ${first.toFixed(3)} to ${last.toFixed(3)} before, ` +
       `${least.toFixed(3)} to ${largest.toFixed(3)} after.`;
     for (const map of Object.values(shown)) map.say(words);

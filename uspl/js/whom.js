@@ -2,7 +2,7 @@
 "use strict";
 uspl.figures.whom = (stage, { picture, mask, ...held }, o) => {
   const M = uspl.maths, [h, w] = mask.shape, truth = mask.values, sides = M.outline(truth, h, w);
-  const shown = uspl.maps(stage, { over: "A of one pixel, over the clip", near: "close by" });
+  const shown = uspl.maps(stage, { over: "A over the clip", near: "A close by" });
   let y = o.y, x = o.x, offs, d, known = "";
 
   const pick = shown.over.canvas;
@@ -14,7 +14,7 @@ uspl.figures.whom = (stage, { picture, mask, ...held }, o) => {
   for (const { canvas } of Object.values(shown)) canvas.parentElement.style = "flex:1 1 9rem;max-width:18rem";
   const hint = "Click or tap a pixel, drag, or use the arrow keys (with Shift, five pixels at a time). " +
     "A white dot marks a neighbour on the other side of the true outline.";
-  uspl.make("p", stage, { className: "title", textContent: hint });
+  uspl.make("p", stage, { className: "title", textContent: hint }).style.margin = ".5rem 0";
 
   let draw = () => {};
   const go = (v, u) => {
