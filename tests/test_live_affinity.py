@@ -192,7 +192,7 @@ def clip(side: int = 12) -> dict[str, Any]:
     return {"image": random(15, 3, 2 * side, 2 * side), "mask": mask, "f_aff": f, "m": m / m.max()}
 
 
-def built(kind: str, **changes: Any) -> str:
+def built(kind: str, **changes: Any) -> Any:
     c = clip()
     if kind == "trust":
         given = {"m": torch.stack([c["m"], 1 - c["m"]]), "mask": torch.stack([c["mask"]] * 2)}
@@ -202,7 +202,7 @@ def built(kind: str, **changes: Any) -> str:
     else:
         large = c["mask"].repeat_interleave(2, 0).repeat_interleave(2, 1)
         given = {"m": c["m"], "f_aff": c["f_aff"], "mask": large, "beta": 5.0, "t": 4, "r": 3}
-    return str(getattr(figures_affinity, kind)(c["image"], **(given | changes)).data)
+    return getattr(figures_affinity, kind)(c["image"], **(given | changes))
 
 
 @pytest.fixture
@@ -212,9 +212,8 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     def go(kind: str, *, media: dict[str, str] | None = None, **changes: Any) -> Any:
         path = tmp_path / f"{kind}.html"
-        path.write_text(
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title>{built(kind, **changes)}'
-        )
+        head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title>'
+        path.write_text(head + built(kind, **changes).data)
         tab = browser.new_page(**(media or {}))
         tab.on("console", lambda m: noise.append(m.text) if m.type in {"error", "warning"} else None)
         tab.on("pageerror", lambda e: noise.append(str(e)))
@@ -431,10 +430,24 @@ def test_figures_of_the_chapter_are_light() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "control", "value"),
+    [("trust", "beta_h", 0.9), ("whom", "r", 1), ("whom", "power", 20.0), ("walk", "t", 0), ("walk", "beta", 0.5)],
+)
+def test_controls_where_a_kernel_lives(monkeypatch: pytest.MonkeyPatch, kind: str, control: str, value: Any) -> None:
+    monkeypatch.delenv("USPL_STATIC")
+    monkeypatch.setenv("JPY_SESSION_NAME", "chapter.ipynb")
+    shown, *sliders, _ = built(kind).children
+    before, slider = shown.value, {s.description: s for s in sliders}[control]
+    slider.value = value
+    assert shown.value != before
+
+
+@pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
         ("trust", {"beta_l": 0.6, "beta_h": 0.55}, "`beta_l` must be below `beta_h`; got 0.6 and 0.55."),
         ("trust", {"beta_l": 0.551, "beta_h": 0.554}, "`beta_l` must be below `beta_h`; got 0.55 and 0.55."),
+        ("trust", {"beta_h": 1.2}, "`beta_l` and `beta_h` must lie in [0, 1]; got 0.3 and 1.2."),
         ("trust", {"which": 2}, "`which` must be the index of one of 2 maps; got 2."),
         ("trust", {"r": 0}, "`r` must be an integer of at least 1; got 0."),
         ("trust", {"mask": torch.ones(2, 3, 3, dtype=torch.bool)}, "`m` and what it is judged by must be of one size"),

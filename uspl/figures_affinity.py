@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d
 
 from uspl import affinity, align, held, inpage, metrics, refine, viz
 from uspl.config import Range
 from uspl.html import Picture
-from uspl.model import resize
 from uspl.walk import random_walk
 
 MOST_STEPS = 1024  # of a walk in a page: every map of it is kept there
@@ -50,7 +50,8 @@ def trust(
         The figure: HTML, or `ipywidgets`.
 
     Raises:
-        ValueError: `beta_l` not below `beta_h` on steps of .01, shapes that differ, or no map `which`.
+        ValueError: `beta_l` not below `beta_h` on steps of .01, one outside [0, 1], shapes that differ, or no map
+            `which`.
 
     >>> m = torch.tensor([[[0.1, 0.5, 0.9]]])
     >>> figure = trust(m.expand(3, 1, 3), m, m > 0.5, beta_l=0.4, beta_h=0.55, r=2)
@@ -60,6 +61,8 @@ def trust(
         raise ValueError(f"`which` must be the index of one of {len(m)} maps; got {which}.")
     m, mask, low, high = m.detach().cpu(), mask.cpu(), round(beta_l, 2), round(beta_h, 2)
     refine.trimap(m, beta_l=low, beta_h=high)  # refuses thresholds in the wrong order
+    if low < 0 or high > 1:
+        raise ValueError(f"`beta_l` and `beta_h` must lie in [0, 1]; got {beta_l} and {beta_h}.")
     affinity.offsets(r, metric=metric)
     level = held.levels(m)
     counts = torch.stack(
@@ -203,13 +206,12 @@ def walk(
     random_walk(m[None], affinities, beta=beta, t=min(t, 0), r=r, metric=metric, reading=reading)
     if (t if reading == "power" else 2**t) > MOST_STEPS:
         raise ValueError(f"`t` must give at most {MOST_STEPS} steps in a page; got {t} with reading {reading!r}.")
-    size = mask.shape[-1] if mask.shape[0] == mask.shape[1] else None
 
     def draw(beta: float, t: int, reading: str) -> Picture:
         t = min(t, 10) if reading == "squarings" else t
         fine = random_walk(m[None], affinities, beta=beta, t=t, r=r, metric=metric, reading=reading)
         fine = align.normalise_map(fine, map_range)
-        large = fine if size is None else resize(fine, size)
+        large = interpolate(fine[None], size=tuple(mask.shape), mode="bilinear", align_corners=False)[0]
         score = metrics.iou(large > 0.5, mask[None]).item()
         words = f"beta {beta:g}, {t if reading == 'power' else 2**t} steps"
         return viz.row({words: fine[0], f"IoU {score:.2f}": viz.overlay(image, fine[0])})
@@ -242,7 +244,7 @@ def _inside(mask: Tensor) -> tuple[int, int]:
     """The first pixel that is three pixels from the edge of what is marked, or as deep as there is."""
     inner = mask
     for _ in range(3):
-        less = torch.nn.functional.max_pool2d((~inner[None]).float(), 3, stride=1, padding=1)[0] == 0
+        less = max_pool2d((~inner[None]).float(), 3, stride=1, padding=1)[0] == 0
         inner = less if less.any() else inner
     marked: list[list[int]] = torch.nonzero(inner).tolist()
     return (marked[0][0], marked[0][1]) if marked else (mask.shape[0] // 2, mask.shape[1] // 2)

@@ -111,7 +111,8 @@ uspl.figures.whom = (stage, { picture, mask, ...held }, o) => {
 
     const mean = (k) => (numbers[k] ? (sums[k] / numbers[k]).toFixed(2) : "\u2013");
     const where = `row ${y}, column ${x}, ${truth[y * w + x] ? "on what sounds" : "not on what sounds"}`;
-    const own = `mean affinity ${mean(0)} to the ${numbers[0]} of its own side`;
+    const risen = +power.value === 1 ? "" : ` to the power ${power.value}`;
+    const own = `mean affinity${risen} ${mean(0)} to the ${numbers[0]} of its own side`;
     const words = `${numbers[0] + numbers[1]} neighbours within r = ${r}: ${own}, ` +
       `${mean(1)} to the ${numbers[1]} of the other.`;
     told(`Pixel in ${where}. ${words}`);
