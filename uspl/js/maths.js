@@ -92,7 +92,7 @@ uspl.maths ||= {};
 
   // One step of Eq. (8): each pixel takes the weighted mean of itself and its neighbours.
   M.step = ({ offs, h, w, weights, degree }, m) => {
-    const n = h * w, sum = Float32Array.from(m);
+    const n = h * w, sum = new Float32Array(m);
     for (let k = 0; k < offs.length; k++) {
       const [dy, dx] = offs[k], shift = dy * w + dx, first = Math.max(0, -dx), end = w - Math.max(0, dx);
       for (let y = 0; y < h - dy; y++) {
@@ -112,17 +112,28 @@ uspl.maths ||= {};
 
   // Eq. (8).
   M.walk = (T, m, t, reading = "power") => {
-    let fine = Float32Array.from(m);
+    let fine = new Float32Array(m);
     for (let s = M.steps(t, reading); s > 0; s--) fine = M.step(T, fine);
     return fine;
   };
 
+  // The least and the largest of a map.
+  M.span = (m) => {
+    let least = Infinity, most = -Infinity;
+    for (let i = 0; i < m.length; i++) {
+      if (m[i] < least) least = m[i];
+      if (m[i] > most) most = m[i];
+    }
+    return [least, most];
+  };
+
   // align.normalise_map (Reading 2): negatives to 0 and the maximum to 1; minimum and maximum to 0 and 1; or as it is.
   M.ranged = (m, how) => {
-    if (how === "raw") return Float32Array.from(m);
-    const least = how === "minmax" ? m.reduce((a, b) => Math.min(a, b), Infinity) : 0;
-    const most = Math.max(1e-8, m.reduce((a, b) => Math.max(a, b - least), 0));
-    return Float32Array.from(m, (v) => Math.max(0, v - least) / most);
+    const [first, last] = M.span(m), least = how === "minmax" ? first : 0, most = Math.max(1e-8, last - least);
+    const found = new Float32Array(m);
+    if (how === "raw") return found;
+    for (let i = 0; i < found.length; i++) found[i] = Math.max(0, found[i] - least) / most;
+    return found;
   };
 
   // IoU of a map (h, w) above one half, resized bilinearly to the mask (H, W); the empty mask as in metrics.iou.

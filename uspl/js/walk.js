@@ -4,9 +4,7 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
   const M = uspl.maths, [h, w] = m.shape, [H, W] = mask.shape, offs = M.offsets(o.r, o.metric);
   const d = M.heldDistances(held, o, offs), sides = M.outline(mask.values, H, W);
   const ones = new Float32Array(h * w).fill(1);
-  const span = (x) => [x.reduce((a, b) => Math.min(a, b), Infinity), x.reduce((a, b) => Math.max(a, b), -Infinity)];
-  const titles = { over: "over the clip", fine: "the walked map" };
-  const shown = uspl.maps(stage, titles);
+  const shown = uspl.maps(stage, { over: "over the clip", fine: "the walked map" });
   for (const { canvas } of Object.values(shown)) {
     canvas.style.touchAction = "auto";
     canvas.parentElement.style = "flex:1 1 9rem;max-width:18rem";
@@ -20,8 +18,9 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
   };
   const of = (beta) => {
     if (!known.has(beta)) {
-      const T = M.transition(d, offs, h, w, beta), walked = { T, rows: span(M.step(T, ones)), maps: [], ious: [] };
-      add(walked, Float32Array.from(m.values));  // T times a map of ones is above: its row sums
+      const T = M.transition(d, offs, h, w, beta), rows = M.span(M.step(T, ones));  // T times ones is its row sums
+      const walked = { T, rows, maps: [], ious: [] };
+      add(walked, new Float32Array(m.values));
       if (known.size > 3) known.delete(known.keys().next().value);
       known.set(beta, walked);
     }
@@ -106,7 +105,7 @@ uspl.figures.walk = (stage, { picture, m, mask, ...held }, o) => {
     dot.setAttribute("cy", place(at)[1]);
     if (at < steps) return setTimeout(() => draw());  // the rest is walked in the frames that follow
     const words = `IoU ${ious[at].toFixed(2)} after ${steps} steps, ${ious[0].toFixed(2)} before the walk`;
-    const [least, largest] = span(map), [first, last] = span(maps[0]);
+    const [least, largest] = M.span(map), [first, last] = M.span(maps[0]);
     told(`${words}.`);
     proof.textContent = `Row sums of T: ${rows[0].toFixed(6)} to ${rows[1].toFixed(6)}. ` +
       `Range of the map: ${first.toFixed(3)} to ${last.toFixed(3)} before, ` +
