@@ -172,7 +172,7 @@ def test_a_page_weighs_less_than_a_megabyte(book: SimpleNamespace, site: str, br
 @pytest.mark.slow
 def test_sliders_answer_to_the_keyboard(site: str, browser: Any) -> None:
     tab = browser.new_page()
-    tab.goto(site + "notebooks/04_random_walk.html")
+    tab.goto(site + "notebooks/05_sps_training.html")
     slider = tab.locator(".uspl-sweep input").first
     sweep = tab.locator(".uspl-sweep").first
     before = sweep.locator("img.now").get_attribute("alt")
