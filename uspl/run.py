@@ -55,8 +55,8 @@ def run(
 
     Returns:
         The summary: `count` (frames), `seconds`, `size` (width, height), `open` (share of the frames that the gate lets
-        pass), `area` (mean share of the picture that is marked), `flicker` (share of the map's pixels whose mask changes
-        from one frame to the next, on average: `smoothed`, and `single` for no smoothing), and what was asked for.
+        pass), `area` (mean share of the picture that is marked), `flicker` (share of the map's pixels whose mask
+        changes from one frame to the next, on average: `smoothed`, and `single` for none), and what was asked for.
 
     Raises:
         DataError: the film cannot be read, has no pictures or no sound track, or is silent from start to end.
