@@ -174,7 +174,7 @@ def _fill(model: USPL, file: Path) -> None:
     except SafetensorError as error:
         raise ValueError(f"`{file}` cannot be read as safetensors ({error}).") from None
     wanted = model.state_dict()
-    for problem, keys in (("lacks", wanted.keys() - state.keys()), ("holds a foreign", state.keys() - wanted.keys())):
+    for problem, keys in (("lacks a", wanted.keys() - state.keys()), ("holds a foreign", state.keys() - wanted.keys())):
         if keys:
             raise ValueError(f"`{file}` {problem} tensor, `{min(keys)}`: it belongs to another model or version.")
     for key, value in wanted.items():
