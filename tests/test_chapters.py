@@ -23,6 +23,7 @@ CHAPTERS = (
     "04_random_walk",
     "05_sps_training",
     "06_benchmark_evaluation",
+    "09_your_own_video",
 )
 EQUATIONS = {"02": {1, 2}, "03": {3, 4, 5, 6}, "04": {7, 8}, "05": {9, 10, 11}}
 

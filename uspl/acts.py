@@ -31,7 +31,8 @@ def three_acts(
         size: pixels, side of the film.
 
     Returns:
-        Number of a frame, from 0 -> mask of what sounds there, at the size of the film; one for each second.
+        Number of a frame, from 0 -> mask of what sounds there, at the size of the film; one for each second, without
+        those of the second act in which half a second of sound can be heard.
 
     Raises:
         DataError: no such clip.
@@ -59,7 +60,9 @@ def three_acts(
             raise DataError(file, "is missing")
         frame = int((k + 15 / 16) * rate)  # the picture that was cut out of this second
         truth[frame] = objects == 1
-        truth[2 * len(shown) - 1 - frame] = torch.zeros_like(objects, dtype=torch.bool)
+        silent = 2 * len(shown) - 1 - frame
+        if min(silent - len(shown), frame + 1) * 2 >= rate:  # half a second from the next sound
+            truth[silent] = torch.zeros_like(objects, dtype=torch.bool)
         truth[2 * len(shown) + frame] = objects == 2
     return dict(sorted(truth.items()))
 
@@ -78,7 +81,7 @@ def _fitted(wave: Float32[Tensor, " m"], n: int) -> Float32[Tensor, " n"]:
 
 def _write(out: Path, shown: list[UInt8[np.ndarray, "s s 3"]], rate: int, wave: Float32[Tensor, " n"]) -> None:
     with av.open(str(out), "w", format="mp4") as box:
-        film = box.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast", "bf": "0"})
+        film = box.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast", "bf": "0"})
         film.height, film.width = shown[0].shape[:2]
         film.pix_fmt = "yuv420p"
         voice = box.add_stream("aac", rate=RATE, layout="mono")

@@ -94,7 +94,7 @@ def _pictures(
     """The track of pictures: call it with each of them, and with None at the end."""
     source = box.streams.video[0]
     rate = Fraction(source.average_rate or 25).limit_denominator(1001)
-    track: Any = target.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast", "bf": "0"})
+    track: Any = target.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast", "bf": "0"})
     track.pix_fmt = "yuv420p"
     codec = track.codec_context
     codec.time_base = Fraction(1, TICKS)
