@@ -53,18 +53,20 @@ def run(
     """
     from uspl.gate import Gate
     from uspl.pretrained import gate_of
-    from uspl.run import check, foreign
+    from uspl.run import audible, check, foreign
     from uspl.run import run as overlay
 
     try:
         check(video, {"out": out, "json": json, "masks": masks})
         model = _model(checkpoint, data, runs, device)
+        chosen = gate_of(model) if gate else Gate()
+        audible(video, chosen)  # a film that is refused is told of before anything else is said
         if foreign(model, video):
             _say(
                 "this model was trained on Sounding Shapes, drawn shapes with synthetic sounds, and "
                 f"`{video}` is none of them: what it marks there means little"
             )
-        if gate and not gate_of(model).clips:
+        if gate and not chosen.clips:
             _say("this model comes without a calibrated gate: silence alone is shut")
         how: dict[str, Any] = {
             "map": map,
@@ -73,7 +75,7 @@ def run(
             "masks": masks,
             "progress": sys.stderr.isatty(),
         }
-        found = overlay(model, video, out, gate=gate_of(model) if gate else Gate(), **how)
+        found = overlay(model, video, out, gate=chosen, **how)
     except KeyboardInterrupt:
         _say("stopped; nothing was written")
         raise SystemExit(130) from None

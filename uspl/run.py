@@ -16,8 +16,9 @@ from tqdm.auto import tqdm
 
 from uspl.config import SMOOTH
 from uspl.container import duration, opened
-from uspl.files import DataError, present
+from uspl.files import DataError
 from uspl.gate import Gate
+from uspl.media import tracks
 from uspl.model import USPL
 from uspl.shapes import MARKER, SHAPES
 from uspl.stream import loudest
@@ -66,8 +67,7 @@ def run(
     video = Path(video)
     files = check(video, {"out": out, "json": json, "masks": masks})
     gate = gate or Gate()
-    if loudest(video, enough=gate.loudness + 1e-6) <= gate.loudness:
-        raise DataError(video, f"is silent: no second of it is louder than {gate.loudness} dB, nothing can be marked")
+    audible(video, gate)
     tally = _Tally()
     with ExitStack() as stack:
         parts = dict(zip(files, stack.enter_context(whole(*files.values())), strict=True))
@@ -89,6 +89,12 @@ def run(
         if notes:
             notes.write("\n],\n" + js.dumps(summary, indent=1).removeprefix("{\n") + "\n")
     return summary
+
+
+def audible(video: Path, gate: Gate) -> None:
+    """Raise a DataError where no second of a film is as loud as the gate asks for."""
+    if loudest(video, enough=gate.loudness + 1e-6) <= gate.loudness:
+        raise DataError(video, f"is silent: no second of it is louder than {gate.loudness} dB, nothing can be marked")
 
 
 def foreign(model: USPL, video: str | Path) -> bool:
@@ -183,10 +189,10 @@ def check(video: Path, names: Mapping[str, str | Path | None]) -> dict[str, Path
     """The files that are to be written, of `out`, `json` and `masks`.
 
     Raises:
-        DataError: no file `video`.
+        DataError: `video` cannot be opened, or has no pictures or no sound track.
         ValueError: names that do not go together.
     """
-    present(video)
+    tracks(video)
     files = {name: Path(path) for name, path in names.items() if path}
     if files["out"].suffix.lower() not in FORMATS:
         raise ValueError(f"`out` must end in {', '.join(FORMATS)}; got '{files['out'].name}'.")
