@@ -24,6 +24,7 @@ CHAPTERS = (
     "06_benchmark_evaluation",
     "07_ablations",
     "08_failures_and_limits",
+    "09_your_own_video",
 )
 READS_ONLY = {"07_ablations"}  # opens records: no model, no clip
 EQUATIONS = {"02": {1, 2}, "03": {3, 4, 5, 6}, "04": {7, 8}, "05": {9, 10, 11}}

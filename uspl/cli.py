@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from uspl.cli_data import bounds, check
+from uspl.cli_run import export, run
 from uspl.config import Config
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def main(args: list[str] | None = None) -> None:
         commands: dict[str, Callable[..., None]] = {
             f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep)
         }
-        commands |= {"check": check, "bounds": bounds}
+        commands |= {"check": check, "bounds": bounds, "run": run, "export": export}
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"uspl: {error}", file=sys.stderr)
