@@ -1,7 +1,7 @@
 """Figures that compute in the page: a few stored arrays and one small script, no kernel, no network, no framework.
 
-`uspl/js/base.js` unpacks arrays, draws maps and makes labelled controls; `uspl/js/maths.js` holds the equations, which
-a test compares with PyTorch in a browser; `uspl/js/<kind>.js` is one figure.
+`uspl/js/base.js` unpacks arrays, draws maps and makes labelled controls; `maths.js` and `neighbours.js` hold the
+equations, which tests compare with PyTorch in a browser; each other script is one figure.
 """
 
 import base64
@@ -19,6 +19,14 @@ from uspl import html
 from uspl.html import array
 
 SCRIPTS = Path(__file__).with_name("js")
+KINDS = {  # the figures, each with the equations it needs
+    "swap": "maths",
+    "drop": "maths",
+    "rule": "maths",
+    "trust": "neighbours",
+    "whom": "neighbours",
+    "walk": "neighbours",
+}
 TYPES = ("float16", "float32", "uint8", "int16", "int32")
 _STYLE = (
     ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem .6rem;font-size:.8rem}"
@@ -74,7 +82,7 @@ def figure(
     """One figure: `ipywidgets` where a kernel lives, else arrays and scripts in the page.
 
     Args:
-        kind: name of a script in `uspl/js`.
+        kind: one of `KINDS`.
         arrays: name -> tensor, what the script computes from.
         options: what else it needs, as JSON: words, first values.
         pictures: name -> picture, for the script another array (H, W, 3); it travels as WebP, a tenth of its bytes.
@@ -86,11 +94,10 @@ def figure(
         caption: plain text below.
 
     Raises:
-        ValueError: no script of that name, or no frame.
+        ValueError: no figure of that name, or no frame.
     """
-    if not (SCRIPTS / f"{kind}.js").is_file():
-        known = ", ".join(sorted(p.stem for p in SCRIPTS.glob("*.js") if p.stem not in ("base", "maths")))
-        raise ValueError(f"`kind` must be one of {known}; got {kind!r}.")
+    if kind not in KINDS:
+        raise ValueError(f"`kind` must be one of {', '.join(KINDS)}; got {kind!r}.")
     if not frames:
         raise ValueError("`frames` must hold at least one choice of controls; got none.")
     if html.has_kernel():
@@ -102,7 +109,7 @@ def figure(
     held = {"arrays": {name: pack(x) for name, x in arrays.items()}, "pictures": shown, "options": dict(options)}
     stored = json.dumps(held, sort_keys=True).replace("<", "\\u003c")
     name = f"live-{kind}-" + hashlib.sha256(stored.encode()).hexdigest()[:8]
-    script = "\n".join((SCRIPTS / f"{part}.js").read_text() for part in ("base", "maths", kind))
+    script = "\n".join((SCRIPTS / f"{part}.js").read_text() for part in ("base", KINDS[kind], kind))
     return HTML(
         f'<figure class="uspl uspl-live" id="{name}" data-kind="{kind}"><style>{_STYLE}</style>'
         f'<div class="strip">{strip}</div>'
