@@ -203,6 +203,15 @@ def test_an_overlay_is_that_of_the_library(javascript: Run) -> None:
     assert np.abs(found - viz.overlay(picture, m).astype(float)).max() < 8
 
 
+def test_a_frame_goes_around_one_cell() -> None:
+    p = np.zeros((8, 12, 3), dtype=np.uint8)
+    html.framed(p, 4, (2, 3))  # second row, second column: rows 4 to 7, columns 4 to 7
+    expected = np.zeros((8, 12), dtype=np.uint8)
+    expected[4:8, 4:8] = 255
+    expected[5:7, 5:7] = 0
+    assert (p == expected[..., None]).all()
+
+
 def test_silence_is_dark_and_a_tone_is_not() -> None:
     tone = np.sin(np.arange(16_000, dtype=np.float32) * 0.5) * 0.5
     dark, shown = (html.spectrogram(x, 16_000, width=32, height=32) for x in (0 * tone, tone))
@@ -297,6 +306,22 @@ def test_a_figure_answers_to_the_mouse(opened: Any) -> None:
         opened.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2, steps=4)
         opened.mouse.up()
     assert said(opened) != before
+
+
+@pytest.mark.parametrize("kind", ["swap", "drop", "rule"])
+def test_a_figure_answers_to_a_finger(made: dict[str, str], browser: Any, tmp_path: Path, kind: str) -> None:
+    page, context = tmp_path / "page.html", browser.new_context(has_touch=True, viewport={"width": 390, "height": 800})
+    head = "<!doctype html><title>t</title><meta name='viewport' content='width=device-width'>"
+    page.write_text(head + made[kind])
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    tab.wait_for_selector(".uspl-live.on")
+    before, touched = said(tab), tab.locator("input").nth(1 if kind == "swap" else 0)
+    box = touched.bounding_box()
+    touched.tap(position={"x": box["width"] - 6, "y": box["height"] / 2})
+    assert said(tab) != before
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 391
+    context.close()
 
 
 def test_a_figure_is_labelled_and_described(opened: Any) -> None:
