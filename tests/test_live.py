@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import measured, summary
-from tests.conftest import normal, random
+from tests.conftest import ROOT, normal, random
 from uspl import align, figures, html, inpage, metrics, viz, vsl
 from uspl.config import Config
 from uspl.data import Clip
@@ -465,6 +465,19 @@ def test_clips_without_objects_are_shown(model: USPL, made: dict[str, str], monk
     assert figures.labels_on_grid(clip(0, objects=False), (2, 2)).tolist() == [[255, 255], [255, 255]]
     page = figures.drop({0.0: model, 0.9: model}, [0.2, 0.1], {"clip": clip(0, objects=False)}).data
     assert page.count("<img") == 2
+
+
+def test_chapters_hold_the_scripts_as_they_are() -> None:
+    kinds = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        outputs = [o for cell in json.loads(path.read_text())["cells"] for o in cell.get("outputs", [])]
+        for page in ["".join(o.get("data", {}).get("text/html", "")) for o in outputs]:
+            for kind in re.findall(r'data-kind="(\w+)"', page):
+                kinds.append(kind)
+                for part in ("base", "maths", kind):
+                    script = (inpage.SCRIPTS / f"{part}.js").read_text()
+                    assert script in page, f"{path.name} holds an older {part}.js; run it again."
+    assert {"swap", "drop", "rule"} <= set(kinds)
 
 
 def test_scripts_are_short() -> None:
