@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import measured, summary
-from tests.conftest import normal, random
+from tests.conftest import ROOT, normal, random
 from uspl import align, figures, html, inpage, metrics, viz, vsl
 from uspl.config import Config
 from uspl.data import Clip
@@ -203,6 +203,15 @@ def test_an_overlay_is_that_of_the_library(javascript: Run) -> None:
     assert np.abs(found - viz.overlay(picture, m).astype(float)).max() < 8
 
 
+def test_a_frame_goes_around_one_cell() -> None:
+    p = np.zeros((8, 12, 3), dtype=np.uint8)
+    html.framed(p, 4, (2, 3))  # second row, second column: rows 4 to 7, columns 4 to 7
+    expected = np.zeros((8, 12), dtype=np.uint8)
+    expected[4:8, 4:8] = 255
+    expected[5:7, 5:7] = 0
+    assert (p == expected[..., None]).all()
+
+
 def test_silence_is_dark_and_a_tone_is_not() -> None:
     tone = np.sin(np.arange(16_000, dtype=np.float32) * 0.5) * 0.5
     dark, shown = (html.spectrogram(x, 16_000, width=32, height=32) for x in (0 * tone, tone))
@@ -297,6 +306,22 @@ def test_a_figure_answers_to_the_mouse(opened: Any) -> None:
         opened.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2, steps=4)
         opened.mouse.up()
     assert said(opened) != before
+
+
+@pytest.mark.parametrize("kind", ["swap", "drop", "rule"])
+def test_a_figure_answers_to_a_finger(made: dict[str, str], browser: Any, tmp_path: Path, kind: str) -> None:
+    page, context = tmp_path / "page.html", browser.new_context(has_touch=True, viewport={"width": 390, "height": 800})
+    head = "<!doctype html><title>t</title><meta name='viewport' content='width=device-width'>"
+    page.write_text(head + made[kind])
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    tab.wait_for_selector(".uspl-live.on")
+    before, touched = said(tab), tab.locator("input").nth(1 if kind == "swap" else 0)
+    box = touched.bounding_box()
+    touched.tap(position={"x": box["width"] - 6, "y": box["height"] / 2})
+    assert said(tab) != before
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 391
+    context.close()
 
 
 def test_a_figure_is_labelled_and_described(opened: Any) -> None:
@@ -440,6 +465,19 @@ def test_clips_without_objects_are_shown(model: USPL, made: dict[str, str], monk
     assert figures.labels_on_grid(clip(0, objects=False), (2, 2)).tolist() == [[255, 255], [255, 255]]
     page = figures.drop({0.0: model, 0.9: model}, [0.2, 0.1], {"clip": clip(0, objects=False)}).data
     assert page.count("<img") == 2
+
+
+def test_chapters_hold_the_scripts_as_they_are() -> None:
+    kinds = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        outputs = [o for cell in json.loads(path.read_text())["cells"] for o in cell.get("outputs", [])]
+        for page in ["".join(o.get("data", {}).get("text/html", "")) for o in outputs]:
+            for kind in re.findall(r'data-kind="(\w+)"', page):
+                kinds.append(kind)
+                for part in ("base", "maths", kind):
+                    script = (inpage.SCRIPTS / f"{part}.js").read_text()
+                    assert script in page, f"{path.name} holds an older {part}.js; run it again."
+    assert {"swap", "drop", "rule"} <= set(kinds)
 
 
 def test_scripts_are_short() -> None:

@@ -63,7 +63,7 @@ def swap(
         a, b = (F.normalize(f_a[heard.index(s)], dim=0) for s in (sound, second))
         m = align.sounding_map(((1 - share) * a + share * b)[None], f_v[None])
         over = viz.overlay(clip.frame, align.normalise_map(m, "relu_max")[0])
-        framed(over, int(m.argmax()), m.shape[1:])
+        html.framed(over, int(m.argmax()), m.shape[1:])
         return viz.row({"the picture": clip.frame, f"highest {m.max():.2f}": over}, height=120)
 
     pictures, listed = {"picture": viz.picture(clip.frame)}, []
@@ -129,8 +129,8 @@ def drop(
             bool
         )
         left = np.where(hidden[..., None], np.uint8(221), over)
-        framed(over, int(m.argmax()), side)
-        framed(left, int(m.masked_fill(~kept, -torch.inf).argmax()), side)
+        html.framed(over, int(m.argmax()), side)
+        html.framed(left, int(m.masked_fill(~kept, -torch.inf).argmax()), side)
         return viz.row({f"mIoU {scores[d]:.2f}": over, f"{100 * hidden.mean():.0f} % hidden": left}, height=120)
 
     return inpage.figure(
@@ -247,16 +247,3 @@ def labels_on_grid(clip: Clip, side: Sequence[int]) -> Shaped[Tensor, "h w"]:
     height, width = clip.objects.shape
     rows, columns = ((torch.arange(k) * 2 + 1) * n // (2 * k) for k, n in ((h, height), (w, width)))
     return clip.objects[rows[:, None], columns]
-
-
-def framed(p: html.Picture, place: int, side: Sequence[int]) -> None:
-    """Draw a white frame around one cell of a grid that lies over the picture.
-
-    Args:
-        p: changed.
-        place: of the cell, counted along the rows.
-        side: rows and columns of the grid.
-    """
-    height, width = p.shape[0] // side[0], p.shape[1] // side[1]
-    y, x = (place // side[1]) * height, (place % side[1]) * width
-    p[y : y + height, [x, x + width - 1]] = p[[y, y + height - 1], x : x + width] = 255

@@ -105,6 +105,19 @@ def sound_uri(wave: npt.NDArray[np.float32], sr: int, *, bits: int = 16) -> str:
     return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()
 
 
+def framed(p: Picture, place: int, side: Sequence[int]) -> None:
+    """Draw a white frame around one cell of a grid that lies over the picture.
+
+    Args:
+        p: changed.
+        place: of the cell, counted along the rows.
+        side: rows and columns of the grid.
+    """
+    height, width = p.shape[0] // side[0], p.shape[1] // side[1]
+    y, x = (place // side[1]) * height, (place % side[1]) * width
+    p[y : y + height, [x, x + width - 1]] = p[[y, y + height - 1], x : x + width] = 255
+
+
 def has_kernel() -> bool:
     """Whether somebody sits before a live notebook (papermill, nbval and the book have nobody)."""
     hosts = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
