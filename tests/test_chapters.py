@@ -156,9 +156,9 @@ def test_claims_are_asserted_and_code_is_shown(chapter: Any) -> None:
 
 
 def test_closes_with_exercises_takeaways_and_the_next_step(chapter: Any) -> None:
-    exercises = re.findall(r"^\d+\. ", section(chapter, "Exercises"), re.MULTILINE)
+    exercises = re.findall(r"^\d+\. (?=\*(?:Easier|Harder)\.\*)", section(chapter, "Exercises"), re.MULTILINE)
     takeaways = re.findall(r"^[-*\d]+\.? ", section(chapter, "Takeaways"), re.MULTILINE)
-    assert 2 <= len(exercises) <= 3, f"Two or three exercises, numbered; got {len(exercises)}."
+    assert 2 <= len(exercises) <= 3, f"Two or three exercises, `1. *Easier.* ...`; got {len(exercises)}."
     pairs = itertools.pairwise(chapter.cells)
     solved = [b for a, b in pairs if a.cell_type == "markdown" and "{dropdown} Solution" in a.source]
     assert len(solved) == len(exercises), "Each exercise has its own cell with `:::{dropdown} Solution n`."

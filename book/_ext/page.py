@@ -15,6 +15,8 @@ GROUPS = {
     "judging": ["evaluate", "metrics", "protocols", "rules", "vsl", "slavc", "tally", "listen", "predict", "verdict"],
     "data": ["data", "vggsound", "sets", "shapes", "media", "container", "picture", "logmel", "table", "doctor"],
     "speed": ["fast", "pairs", "kernels", "kernels_maps", "deploy", "kept", "machine", "schedule", "patient"],
+    "video": ["run", "stream", "watch", "writer", "gate", "acts", "pretrained", "onnx"],
+    "book": ["viz", "html", "inpage", "figures", "figures_affinity", "held", "failures", "tables", "sweeps", "report"],
 }
 
 
