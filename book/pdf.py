@@ -20,7 +20,9 @@ LOAD = "Promise.all([...document.images].map(i => (i.loading = 'eager', i.decode
 def pages() -> list[str]:
     """Addresses of all pages below the root of the book, in order."""
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    return [f"{name}.html" for name in [toc["root"], *(c["file"] for p in toc["parts"] for c in p["chapters"])]]
+    chapters = [c for part in toc["parts"] for c in part["chapters"]]
+    files = [toc["root"], *(page["file"] for c in chapters for page in (c, *c.get("sections", ())))]
+    return [f"{name}.html" for name in files]
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

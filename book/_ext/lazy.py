@@ -12,6 +12,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fontTools import subset
+from fontTools.ttLib import TTFont
+
 # Of the theme: a second copy of its icons, which its sheet also draws, and what only the page of the search needs.
 SPARE = re.compile(
     r'\s*<script[^>]* src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^"]*">'
@@ -63,6 +66,16 @@ def fewer_icons(sheet: str, used: set[str]) -> str:
     return ICON.sub(lambda rule: rule[0] if used & set(re.findall(r"fa-[\w-]+", rule[1])) else "", sheet)
 
 
+def fewer_glyphs(font: Path, target: Path, codes: set[int]) -> None:
+    """The characters of a font that have these codes, as WOFF."""
+    chosen = subset.Subsetter()
+    chosen.populate(unicodes=codes)
+    small = TTFont(font)
+    chosen.subset(small)
+    small.flavor = "woff"
+    small.save(target)
+
+
 def finish(app: Any, exception: Exception | None) -> None:
     """Every page that was written."""
     if exception or app.builder.format != "html":
@@ -76,7 +89,11 @@ def finish(app: Any, exception: Exception | None) -> None:
     for source in [*out.rglob("*.html"), *(p for p in out.rglob("*.js") if p.name != "fontawesome.js")]:
         used |= set(re.findall(r"fa-[\w-]+", source.read_text()))
     for sheet in out.glob("_static/styles/pydata-sphinx-theme.css"):
-        sheet.write_text(fewer_icons(sheet.read_text(), used))
+        light = fewer_icons(sheet.read_text(), used)
+        font = out / "_static/vendor/fontawesome/webfonts/fa-solid-900.ttf"
+        glyphs = {int(code, 16) for code in re.findall(r'\{content:"\\([0-9a-f]+)"', light)}
+        fewer_glyphs(font, font.with_suffix(".woff"), glyphs)
+        sheet.write_text(light.replace('fa-solid-900.woff2) format("woff2")', 'fa-solid-900.woff) format("woff")'))
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Library(SphinxDirective):
         named = [stem for group in GROUPS.values() for stem in group]
         there = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
         stems = GROUPS.get(self.arguments[0]) or [stem for stem in there if stem not in named]
+        self.env.note_dependency(__file__)  # a module that moves to another page leaves this one
         lines = []
         for stem in stems:
             self.env.note_dependency(str(LIBRARY / f"{stem}.py"))
