@@ -26,8 +26,7 @@ KEPT = ("parameters", "duration", "start_time")  # of what papermill notes; the 
 
 def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run one notebook; `target` appears when all of it has run, with `metadata.uspl`: environment and peak memory."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / source.name
         papermill.execute_notebook(
             source, ran, parameters, kernel_name="python3", cwd=ROOT / "notebooks", progress_bar=sys.stderr.isatty()
@@ -39,8 +38,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
         notebook.metadata.papermill = {k: notebook.metadata.papermill[k] for k in KEPT}
         notebook.metadata.pop("widgets", None)
         tidy(notebook)
-        nbformat.write(notebook, ran)
-        ran.replace(target)
+        record.write_text(target, nbformat.writes(notebook) + "\n")
 
 
 def tidy(notebook: Any) -> None:

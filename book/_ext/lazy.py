@@ -23,6 +23,8 @@ SPARE = re.compile(
 ICON = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:[^}]*\}")  # a rule of the theme's sheet, one of thousands
 # A list of sources that holds links between its items is no list, and its items have a role that browsers gave up.
 ROLES = re.compile(r' role="(?:list(?=" class="citation-list)|doc-biblioentry)"')
+# The wide button of the search shows its keys too; a label that hides them does not say what is seen.
+LABEL = re.compile(r'(<button class="btn search-button-field[^>]*?)\s+title="Search"([^>]*?)\s+aria-label="Search"')
 LEAST = 4096  # characters; less is not worth a request
 ENDINGS = {"image/webp": "webp", "image/png": "png", "audio/wav": "wav", "video/mp4": "mp4"}
 URI = re.compile(r'(<(?P<tag>img|audio|video|source)\b[^>]*?) src="data:(?P<type>[\w/]+);base64,(?P<data>[^"]+)"')
@@ -54,7 +56,8 @@ def lighter(text: str, page: Path, media: Path) -> str:
         script = f'uspl.held["{found["id"]}"] = {found["held"]};\n'.encode()
         return f'{found["open"]} data-held="{store(found["id"] + ".js", script)}"{found["between"]}'
 
-    return ROLES.sub("", SPARE.sub("", HELD.sub(arrays, URI.sub(file, text))))
+    text = HELD.sub(arrays, URI.sub(file, text))
+    return LABEL.sub(r"\1\2", ROLES.sub("", SPARE.sub("", text)))
 
 
 def fewer_icons(sheet: str, used: set[str]) -> str:
