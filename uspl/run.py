@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
-from torch import Tensor, from_numpy
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from uspl.config import SMOOTH
@@ -120,7 +119,8 @@ def paint(
     picture: UInt8[np.ndarray, "h w 3"], m: Float[Tensor, "s s"], mask: Bool[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The picture in grey where the map is 0, in the colours of cividis where it sounds, the mask outlined in white."""
-    grey = picture.mean(2, dtype=np.float32).astype(np.uint16)[..., None]
+    red, green, blue = (picture[..., k].astype(np.uint16) for k in range(3))
+    grey = ((red + green + blue) // 3)[..., None]
     if not m.any():
         return np.repeat(grey.astype(np.uint8), 3, axis=2)
     levels = (enlarged(m, *mask.shape).clamp(0, 1) * 255).byte().numpy()
@@ -142,10 +142,11 @@ def _table() -> tuple[np.ndarray, np.ndarray]:
 
 def _outline(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """The inner border of a mask, thicker in larger pictures."""
-    side = 2 * max(round(min(mask.shape) / 240), 1) + 1
-    silent = from_numpy(~mask)[None].float()
-    near: Bool[np.ndarray, "h w"] = (F.max_pool2d(silent, side, 1, side // 2)[0] > 0).numpy()
-    border: Bool[np.ndarray, "h w"] = mask & near
+    inside = mask
+    for _ in range(max(round(min(mask.shape) / 240), 1)):
+        p = np.pad(inside, 1, "edge")  # where the picture ends, no border is drawn
+        inside = inside & p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
+    border: Bool[np.ndarray, "h w"] = mask & ~inside
     return border
 
 

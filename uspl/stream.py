@@ -38,7 +38,7 @@ def pictures(path: str | Path) -> Iterator[Shown]:
                 raise DataError(path, f"is damaged: the picture at {time:.2f} s cannot be decoded")
             if min(frame.width, frame.height) < SMALLEST:
                 raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
-            shown = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+            shown = np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
             if first not in (None, shown.shape):
                 raise DataError(path, f"changes the size of its pictures at {time:.2f} s")
             first = shown.shape
