@@ -25,6 +25,10 @@ ICON = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:[^}]*\}")  # a rule of 
 ROLES = re.compile(r' role="(?:list(?=" class="citation-list)|doc-biblioentry)"')
 # The wide button of the search shows its keys too; a label that hides them does not say what is seen.
 LABEL = re.compile(r'(<button class="btn search-button-field[^>]*?)\s+title="Search"([^>]*?)\s+aria-label="Search"')
+# Likewise what unfolds a cell, and the switch of the colours; and the arrow of a folded list has no name at all.
+FOLDED = re.compile(r'<summary aria-label="Toggle hidden content">')
+MODES = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
+ARROW = re.compile(r'<summary>(?=<span class="toctree-toggle")')
 LEAST = 4096  # characters; less is not worth a request
 ENDINGS = {"image/webp": "webp", "image/png": "png", "audio/wav": "wav", "video/mp4": "mp4"}
 URI = re.compile(r'(<(?P<tag>img|audio|video|source)\b[^>]*?) src="data:(?P<type>[\w/]+);base64,(?P<data>[^"]+)"')
@@ -56,8 +60,13 @@ def lighter(text: str, page: Path, media: Path) -> str:
         script = f'uspl.held["{found["id"]}"] = {found["held"]};\n'.encode()
         return f'{found["open"]} data-held="{store(found["id"] + ".js", script)}"{found["between"]}'
 
-    text = HELD.sub(arrays, URI.sub(file, text))
-    return LABEL.sub(r"\1\2", ROLES.sub("", SPARE.sub("", text)))
+    return SPARE.sub("", HELD.sub(arrays, URI.sub(file, text)))
+
+
+def named(text: str) -> str:
+    """The page with names and roles as a screen reader needs them, where the theme's are wrong."""
+    text = LABEL.sub(r"\1\2", ROLES.sub("", text))
+    return ARROW.sub('<summary aria-label="pages below">', FOLDED.sub("<summary>", MODES.sub(r"\1", text)))
 
 
 def fewer_icons(sheet: str, used: set[str]) -> str:
@@ -86,9 +95,9 @@ def finish(app: Any, exception: Exception | None) -> None:
     out, used = Path(app.outdir), set()
     for page in [*out.glob("notebooks/*.html"), *out.glob("book/*.html")]:
         text = page.read_text()
-        light = lighter(text, page, out / "_static" / "media")
-        if light != text:
-            page.write_text(light)
+        page.write_text(named(lighter(text, page, out / "_static" / "media")))
+    for page in (out / "search.html", out / "genindex.html"):
+        page.write_text(named(page.read_text()))
     for source in [*out.rglob("*.html"), *(p for p in out.rglob("*.js") if p.name != "fontawesome.js")]:
         used |= set(re.findall(r"fa-[\w-]+", source.read_text()))
     for sheet in out.glob("_static/styles/pydata-sphinx-theme.css"):
