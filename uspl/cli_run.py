@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -51,6 +52,8 @@ def run(
         gate: mark nothing where the sound is soft or agrees with no place; --no-gate shuts silence alone.
         device: auto, cpu, cuda, ...
     """
+    # Read when PyTorch is first imported: threads that wait for so little work would spin on cores that others need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from uspl.gate import Gate
     from uspl.pretrained import gate_of
     from uspl.run import audible, check, foreign
