@@ -65,7 +65,7 @@ def test_the_card_says_data_scores_gate_and_licence(folder: Path) -> None:
     for words in ("license: mit", "library_name: uspl", "Sounding Shapes.", "| `m` | 0.813 |", "above 0.9614", "99.8%"):
         assert words in text
     bare = pretrained.card(trained(small()))
-    assert bare.count("ot recorded.") == 2
+    assert bare.count("Not recorded.") == 2
     assert "silence alone is shut" in bare
 
 
