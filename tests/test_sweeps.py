@@ -48,7 +48,7 @@ def test_a_grid_is_every_combination(tmp_path: Path) -> None:
         (TABLE.replace("beta:", "bta:"), r"sweeps.yml, line 4: .*bta"),
         (TABLE.replace("[4, 8]", "[4, -8]"), r"sweeps.yml, line 4: `t` must be .*; got -8"),
         (TABLE.replace("m_fine", "m_best"), r"line 1: `map` must be m_crs, m_fine or m; got 'm_best'"),
-        (TABLE.replace("title:", "titel:"), r"line 1: a table has the keys table, title, .*; got table, titel"),
+        (TABLE.replace("title:", "name:"), r"line 1: a table has the keys table, title, .*; got table, name"),
         (TABLE.replace('"10, 8"', '"10, 9"'), r"line 1: `paper` names a cell that the table does not have"),
         ("- [", r"is not a readable list of tables"),
         ("- 8", r"line 1: a table has the keys"),
