@@ -31,7 +31,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data notebooks book test bench run serve lab clean distclean
+.PHONY: help all install data notebooks book pdf test bench run sweep serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -57,10 +57,7 @@ $(DATA).stamp: $(wildcard data_scripts/make_sounding_shapes.py data_scripts/prep
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 
 $(RUNS)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(DATA).stamp | $(INSTALLED)
-	@mkdir -p $(RUNS)/partial
-	$(PY) -m papermill --cwd notebooks --kernel python3 $< $(RUNS)/partial/$*.ipynb
-	mv $(RUNS)/partial/$*.ipynb $@
-	rmdir $(RUNS)/partial
+	@$(PY) book/execute.py $* --out $(RUNS)
 
 $(RUNS)/.book: $(EXECUTED) $(BOOK) | $(INSTALLED)
 	@$(PY) book/build.py --notebooks $(RUNS) --out $(RUNS) > /dev/null
@@ -91,12 +88,16 @@ run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: 
 	  $(PREFIX)/bin/uspl study --tier $(TIER) --data '$(DATA)' --out results/$(TIER) --variants full --seeds $(SEEDS) "$${options[@]}"
 	  exit
 	fi
-	[ -f "notebooks/$(NB).ipynb" ] || { echo "There is no notebooks/$(NB).ipynb." >&2; ls notebooks >&2; exit 2; }
 	slug="$$(printf '%s' '$(P)' | tr -c 'A-Za-z0-9._' '-')"
 	out="$(RUNS)/$(NB)$${slug:+-$$slug}.ipynb"
-	mkdir -p $(RUNS)
-	$(PY) -m papermill --cwd notebooks --kernel python3 "$${parameters[@]}" "notebooks/$(NB).ipynb" "$$out"
+	$(PY) book/execute.py '$(NB)' --out $(RUNS) --slug="$${slug:+-$$slug}" "$${parameters[@]}"
 	echo "The notebook: $$out"
+
+pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
+	@$(PY) book/pdf.py
+
+sweep: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## the cells of one of the paper's tables: make sweep TABLE=8 SEEDS="1 2 3"
+	@$(PREFIX)/bin/uspl sweep --table '$(TABLE)' --tier $(TIER) --data '$(DATA)' --seeds $(SEEDS)
 
 serve: book ## the book on http://localhost:8000
 	@$(PY) -m http.server 8000 --bind 127.0.0.1 --directory _build/html

@@ -5,7 +5,6 @@ python book/build.py --notebooks runs/tiny --out runs/tiny   # those just execut
 """
 
 import argparse
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
-MATHJAX = "tex-svg-full.js"  # the one file of MathJax that a page asks for
 
 
 def copy(source: Path, target: Path) -> None:
@@ -25,14 +23,6 @@ def copy(source: Path, target: Path) -> None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
-
-
-def mathjax() -> Path:
-    """MathJax as one local file, from the installed package `sphinx-mathjax-offline`."""
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
-    if spec is None or spec.origin is None:
-        sys.exit("`sphinx-mathjax-offline` is not installed; `make install` installs it.")
-    return Path(spec.origin).parent / "static" / "mathjax" / MATHJAX
 
 
 def stage(notebooks: Path, target: Path, *, draft: bool) -> None:
@@ -48,7 +38,6 @@ def stage(notebooks: Path, target: Path, *, draft: bool) -> None:
         path = notebooks / f"{Path(name).name}.ipynb"  # a run with other parameters is no chapter
         if name.startswith("notebooks/") and path.is_file():
             wanted[target / "notebooks" / path.name] = path
-    wanted[target / "book" / "_static" / "mathjax" / MATHJAX] = mathjax()
     if target.exists():
         for old in [p for p in target.rglob("*") if p.is_file() and p not in wanted and p.name != "_toc.yml"]:
             old.unlink()

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,27 @@ def _unit(i: int, start: int, stop: int) -> np.ndarray:
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert chromium, "`chromium` is not on the path; `.ci/run` installs it."
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as p:
+        shown = p.chromium.launch(executable_path=chromium, args=[*quiet, "--disable-sync", "--no-first-run"])
+        yield shown
+        shown.close()
+
+
+@pytest.fixture(scope="module")
+def javascript(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`javascript("({a, b}) => uspl.maths.f(a, b)", a=[...], b=2)`: what the scripts of `uspl/js` compute."""
+    tab = browser.new_page()
+    tab.goto("about:blank")
+    for path in sorted((Path(__file__).parents[1] / "uspl" / "js").glob("*.js")):  # base, drop, maths, ...
+        tab.add_script_tag(content=path.read_text())
+    yield lambda expression, **given: tab.evaluate(expression, given)
+    tab.close()

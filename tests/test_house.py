@@ -139,7 +139,7 @@ def test_weights_are_never_unpickled() -> None:
             assert "weights_only=True" in call or path == Path(__file__), f"{path.name}: {call}"
 
 
-@pytest.mark.parametrize("name", ["uspl train --help", "uspl evaluate --help"])
+@pytest.mark.parametrize("name", ["uspl train --help", "uspl evaluate --help", "uspl run --help"])
 def test_command_line_answers(name: str) -> None:
     program = shutil.which("uspl", path=str(Path(sys.executable).parent))
     assert program, "`uspl` is not installed; `make install` installs it."

@@ -8,11 +8,13 @@ import wave as wav
 import numpy as np
 import pytest
 import torch
+from data_sample import sample
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 from PIL import Image
 
 from uspl import html, viz
+from uspl.data import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -157,10 +159,15 @@ def test_refused_shows_the_sentence_and_insists(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_video_travels_inside_the_page(tmp_path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"film")
-    page = viz.video(tmp_path / "a.mp4", "a film").data
-    assert "data:video/mp4;base64," + base64.b64encode(b"film").decode() in page
+    film = next(sample().rglob("*.mp4"))
+    page = viz.video(film, "a film").data
+    assert "data:video/mp4;base64," + base64.b64encode(film.read_bytes()).decode() in page
     assert 'aria-label="a film"' in page
+    assert 'preload="none"' in page
+    assert 'poster="data:image/webp;base64,' in page
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    with pytest.raises(DataError, match=r"a.mp4"):
+        viz.video(tmp_path / "a.mp4", "no film")
 
 
 def test_has_kernel_needs_somebody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ Metric = Literal["euclidean", "chebyshev"]
 # Fields that say where a model runs and how it is judged: they have no part in what it learns.
 MACHINE = frozenset(("device", "precision", "fast", "workers", "binarise", "fscore_per"))
 
+SMOOTH = 0.2  # s: time constant of the average over the maps of a film, see `watch`
+
 
 @dataclass(frozen=True)
 class Config:

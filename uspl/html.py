@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from PIL import Image
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 3), values in [0, 255]
@@ -52,20 +53,69 @@ def to_bytes(x: npt.NDArray[Any]) -> Picture:
 
 def img(p: Picture, alt: str) -> str:
     """An `<img>` that carries its picture as WebP."""
-    data = base64.b64encode(_encoded(p, "WEBP")).decode()
     size = f'width="{p.shape[1]}" height="{p.shape[0]}"'
-    return f'<img alt="{escape(alt)}" {size} src="data:image/webp;base64,{data}">'
+    return f'<img alt="{escape(alt)}" {size} src="{picture_uri(p)}">'
 
 
-def sound_uri(wave: npt.NDArray[np.float32], sr: int) -> str:
-    """Mono samples (n,) in [-1, 1] as the data URI of a 16-bit WAV file."""
-    out = io.BytesIO()
+def picture_uri(p: Picture) -> str:
+    """A picture as the data URI of a WebP file."""
+    return "data:image/webp;base64," + base64.b64encode(_encoded(p, "WEBP")).decode()
+
+
+def film(data: bytes, first: Picture, description: str, width: int) -> str:
+    """A `<video>` that carries an MP4 file and shows its first frame: nothing of it is loaded before it is played."""
+    small = Image.fromarray(first)
+    small.thumbnail((2 * width, 2 * width))
+    tag = f'<video controls preload="none" width="{width}" aria-label="{escape(description)}"'
+    source = f'src="data:video/mp4;base64,{base64.b64encode(data).decode()}"'
+    return f'{tag} poster="{picture_uri(np.asarray(small))}" {source}></video>'
+
+
+def spectrogram(wave: npt.NDArray[np.float32], sr: int, *, width: int = 480, height: int = 128) -> Picture:
+    """Loudness over time (to the right) and 0 to 8 kHz (upwards), in the colours of viridis.
+
+    Args:
+        wave: mono samples (n,) in [-1, 1].
+        sr: samples per second.
+        width, height: of the picture, pixels.
+    """
+    from uspl.audio import log_spectrogram
+
+    spectrum = log_spectrogram(wave, sr, seconds=len(wave) / sr).numpy()[::-1]
+    top = max(spectrum.max(), 14 + np.log(1e-7))  # so that silence is dark
+    loud = np.clip((spectrum - top) / 14 + 1, 0, 1)  # 14 nats, 61 dB, below the loudest
+    p = to_bytes(colormaps["viridis"](loud)[..., :3])
+    return np.asarray(Image.fromarray(p).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def sound_uri(wave: npt.NDArray[np.float32], sr: int, *, bits: int = 16) -> str:
+    """Mono samples (n,) in [-1, 1] as the data URI of a WAV file of 16 bits, or of 8 in half the bytes.
+
+    Raises:
+        ValueError: another number of `bits`.
+    """
+    if bits not in (8, 16):
+        raise ValueError(f"`bits` must be 8 or 16; got {bits}.")
+    x, out = np.clip(wave, -1, 1), io.BytesIO()
     with wav.open(out, "wb") as f:
         f.setnchannels(1)
-        f.setsampwidth(2)
+        f.setsampwidth(bits // 8)
         f.setframerate(sr)
-        f.writeframes((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes())
+        f.writeframes(((x * 32767).astype("<i2") if bits == 16 else (x * 127 + 128).astype("u1")).tobytes())
     return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def framed(p: Picture, place: int, side: Sequence[int]) -> None:
+    """Draw a white frame around one cell of a grid that lies over the picture.
+
+    Args:
+        p: changed.
+        place: of the cell, counted along the rows.
+        side: rows and columns of the grid.
+    """
+    height, width = p.shape[0] // side[0], p.shape[1] // side[1]
+    y, x = (place // side[1]) * height, (place % side[1]) * width
+    p[y : y + height, [x, x + width - 1]] = p[[y, y + height - 1], x : x + width] = 255
 
 
 def has_kernel() -> bool:

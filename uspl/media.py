@@ -60,7 +60,7 @@ def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, 
     found: list[Tensor] = []
     shown: av.VideoFrame | None = None
     until = -math.inf  # s: when the last picture ends
-    for start, frame in _frames(box, lambda: times[len(found)]):
+    for start, frame in decoded(box, lambda: times[len(found)]):
         if until == -math.inf and sought and (start > times[0] or frame is None):
             box.seek(box.start_time or 0)
             return _pictures(path, box, times, sought=False)
@@ -79,7 +79,9 @@ def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, 
     return found
 
 
-def _frames(box: InputContainer, wanted: Callable[[], float]) -> Iterator[tuple[float, av.VideoFrame | None]]:
+def decoded(
+    box: InputContainer, wanted: Callable[[], float] = lambda: -math.inf
+) -> Iterator[tuple[float, av.VideoFrame | None]]:
     """(start in s, picture) in order; None for a damaged picture, and for those built on it up to a key frame.
 
     Pictures that no other depends on are skipped until a second before the time wanted next.
@@ -176,40 +178,43 @@ def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, e
     before = max(start - NEAR / 2, 0)  # decoders need some sound before what they give truly
     if end < math.inf:
         box.seek(int((before + zero(box)) / (stream.time_base or 1)), stream=stream)
-    chunks, first = _resampled(path, box, sr, start, end)
-    if before > 0 and first > start:
+    found = list(resampled(path, box, sr, start, end))
+    if before > 0 and found and found[0][0] > start:
         box.seek(box.start_time or 0)
-        chunks, first = _resampled(path, box, sr, start, end)
-    if not chunks:
+        found = list(resampled(path, box, sr, start, end))
+    if not found:
         if start > 0:
             return torch.zeros(0)
         raise DataError(path, "has a sound track without sound")
+    first = found[0][0]
     lead = np.zeros(max(math.floor((first - start) * sr + 0.5), 0), np.float32)
-    sound = np.concatenate(chunks, axis=1).mean(axis=0)
+    sound = np.concatenate([piece for _, piece in found], axis=1).mean(axis=0)
     wave = np.concatenate([lead, sound])[max(math.floor((start - first) * sr + 0.5), 0) :]
     return torch.from_numpy(wave if end == math.inf else wave[: round((end - start) * sr)].copy())
 
 
-def _resampled(
-    path: str | Path, box: InputContainer, sr: int, start: float, end: float
-) -> tuple[list[np.ndarray], float]:
-    """Pieces of sound (channels, n) that cover `start` to `end`, and when they begin, s."""
+def resampled(
+    path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Pieces of sound (channels, n) that cover `start` to `end`; with each, when the first of them begins, s."""
     resampler, origin = av.AudioResampler(format="fltp", rate=sr), zero(box)
-    chunks: list[np.ndarray] = []
-    first = until = 0.0
+    begun, first, until = False, 0.0, 0.0
     for frame in box.decode(box.streams.audio[0]):
         begins = until if frame.time is None else frame.time - origin
         if frame.time is not None and begins + frame.samples / frame.sample_rate < start:
             continue
         if begins > end + 0.05:  # what the resampler holds back
             break
-        if not chunks:
-            first = begins
+        if not begun:
+            first, begun = begins, True
         elif begins > until + GAP:
             raise DataError(path, f"has a hole in its sound from {until:.2f} s to {begins:.2f} s")
         until = begins + frame.samples / frame.sample_rate
-        chunks += _pieces(path, resampler, frame)
-    return chunks + (_pieces(path, resampler, None) if chunks else []), first
+        for piece in _pieces(path, resampler, frame):
+            yield first, piece
+    if begun:
+        for piece in _pieces(path, resampler, None):
+            yield first, piece
 
 
 def _pieces(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """The whole method (Fig. 2): encoders, PMV-aff and SPS, and the maps they give one another."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -79,6 +80,7 @@ class USPL(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.cfg = cfg
+        self.about: dict[str, Any] = {}  # what is known of its training: `data`, `scores`, `gate`; see `pretrained`
         self.visual = encoders.visual_encoder(cfg)
         self.audio = encoders.audio_encoder(cfg)
         self.project_v = encoders.VisualProjector(cfg.widths[3], cfg.dim, kind=cfg.projector, norm=cfg.projector_norm)
@@ -92,6 +94,19 @@ class USPL(nn.Module):
             inplace=cfg.rcu_inplace,
             last_upsample=cfg.visual == "resnet50",
         )
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> "USPL":
+        """A trained model from a folder or from the Hugging Face hub; see `pretrained.from_pretrained`."""
+        from uspl.pretrained import from_pretrained
+
+        return from_pretrained(name, **options)
+
+    def save_pretrained(self, folder: str | Path, **options: Any) -> Path:
+        """Write a folder that `from_pretrained` reads; see `pretrained.save_pretrained`."""
+        from uspl.pretrained import save_pretrained
+
+        return save_pretrained(self, folder, **options)
 
     def encode_sound(self, sound: Tensor) -> Float[Tensor, "b c"]:
         """Sound input -> F_a (B, dim)."""

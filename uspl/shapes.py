@@ -12,6 +12,8 @@ from uspl.html import has_kernel
 from uspl.media import DataError
 from uspl.table import TABLE, read_table
 
+SHAPES, MARKER = "Sounding Shapes", "sounding_shapes.json"  # name of the set, and the file that says a folder holds it
+
 
 def sounding_shapes(
     root: str | Path = "data/sounding-shapes",
@@ -58,7 +60,7 @@ def sounding_shapes(
 
 def _complete(folder: Path, made: dict[str, Any], counts: dict[str, int]) -> bool:
     """Are all clips there and prepared, as the marker, the table and the report say?"""
-    files = [folder / name for name in ("sounding_shapes.json", TABLE, "report.json")]
+    files = [folder / name for name in (MARKER, TABLE, "report.json")]
     if not all(file.is_file() for file in files):
         return False
     marker, report = json.loads(files[0].read_text()), json.loads(files[2].read_text())

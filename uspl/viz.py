@@ -5,7 +5,6 @@ Functions that end in a picture of their own return HTML that needs no kernel an
 """
 
 import ast
-import base64
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -152,25 +151,22 @@ def player(wave: Any, sr: int, description: str) -> HTML:
     x = array(wave).astype(np.float32)
     if x.ndim != 1 or not len(x):
         raise ValueError(f"`wave` must be mono samples (n,), at least one; got shape {x.shape}.")
-    from uspl.audio import log_spectrogram
-
-    spectrum = log_spectrogram(x, sr, seconds=len(x) / sr).numpy()[::-1]
-    loud = np.clip((spectrum - spectrum.max()) / 14 + 1, 0, 1)  # 14 nats, 61 dB, below the loudest
-    p = to_bytes(colormaps["viridis"](loud)[..., :3])
-    p = np.asarray(Image.fromarray(p).resize((480, 128), Image.Resampling.BILINEAR))
     sound = f'<audio controls preload="none" aria-label="{escape(description)}" src="{html.sound_uri(x, sr)}"></audio>'
     alt = f"Spectrogram, time to the right and 0 to 8 kHz upwards, of: {description}"
-    return HTML(
-        f'<figure class="uspl">{html.img(p, alt)}<br>{sound}<figcaption>{escape(description)}</figcaption></figure>'
-    )
+    shown = html.img(html.spectrogram(x, sr), alt)
+    return HTML(f'<figure class="uspl">{shown}<br>{sound}<figcaption>{escape(description)}</figcaption></figure>')
 
 
 def video(path: str | Path, description: str, *, width: int = 224) -> HTML:
-    """A video to play, carried inside the page, with a sentence that says what is seen and heard."""
-    data = base64.b64encode(Path(path).read_bytes()).decode()
-    tag = f'<video controls preload="metadata" width="{width}" aria-label="{escape(description)}"'
-    source = f'src="data:video/mp4;base64,{data}"'
-    return HTML(f'<figure class="uspl">{tag} {source}></video><figcaption>{escape(description)}</figcaption></figure>')
+    """A video to play, carried inside the page, with a sentence that says what is seen and heard.
+
+    Raises:
+        DataError: not a video.
+    """
+    from uspl.media import frame_at
+
+    shown = html.film(Path(path).read_bytes(), picture(frame_at(path, 0.0)), description, width)
+    return HTML(f'<figure class="uspl">{shown}<figcaption>{escape(description)}</figcaption></figure>')
 
 
 def sweep(

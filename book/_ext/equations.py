@@ -79,6 +79,7 @@ class Equations(SphinxDirective):
             chapters = ", ".join(f"{{doc}}`/notebooks/{stem}`" for stem in row.chapters) or "none"
             function = f"{{py:func}}`{row.function}`" if row.function else "none"
             lines += [
+                f"(eq-{row.number})=",
                 f"## Eq. ({row.number}): {row.says.rstrip('.')}",
                 "",
                 *(["```{math}", row.formula, "```", ""] if row.formula else []),

@@ -1,33 +1,30 @@
 """Beyond the text of a page: how a chapter was run, and the modules of the library in the paper's order."""
 
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+import status
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 LIBRARY = Path(__file__).resolve().parents[2] / "uspl"
-ORDER = ["align", "refine", "affinity", "walk", "segment", "model", "train", "evaluate", "metrics", "audio", "encoders"]
-
-
-def provenance(notebook: dict[str, Any]) -> str:
-    """One sentence from what papermill wrote into the file: parameters, seconds, day. Empty where it wrote nothing."""
-    ran = notebook.get("metadata", {}).get("papermill", {})
-    if not ran.get("duration"):
-        return ""
-    changed = ", ".join(f"{k} = {v}" for k, v in ran.get("parameters", {}).items()) or "the default parameters"
-    day = str(ran.get("start_time", ""))[:10]
-    return f"This chapter ran with {changed} in {ran['duration']:.0f} s on {day}."
+GROUPS = {
+    "method": ["align", "refine", "affinity", "walk", "segment", "model", "encoders", "audio", "config", "train"],
+    "judging": ["evaluate", "metrics", "protocols", "rules", "vsl", "slavc", "tally", "listen", "predict", "verdict"],
+    "data": ["data", "vggsound", "sets", "shapes", "media", "container", "picture", "logmel", "table", "doctor"],
+    "speed": ["fast", "pairs", "kernels", "kernels_maps", "deploy", "kept", "machine", "schedule", "patient"],
+    "video": ["run", "stream", "watch", "writer", "gate", "acts", "pretrained", "onnx"],
+    "book": ["viz", "html", "inpage", "figures", "figures_affinity", "held", "failures", "tables", "sweeps", "report"],
+}
 
 
 def finish_page(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """The line below the text of a chapter; no sheet of Thebe."""
+    """The lines below the text of a chapter; no sheet of Thebe."""
     context["css_files"] = [sheet for sheet in context["css_files"] if "thebe" not in str(sheet.filename)]
     path = Path(app.srcdir) / f"{name}.ipynb"
-    if path.exists() and (said := provenance(json.loads(path.read_text()))):
+    if path.exists() and (said := status.Run.of(path).told()):
         context["body"] = context.get("body", "") + f'<p class="provenance">{html.escape(said)}</p>'
 
 
@@ -55,12 +52,17 @@ def without_thebe(app: Any, config: Any) -> None:
 
 
 class Library(SphinxDirective):
-    """`{library}`: every module with its public names."""
+    """`{library} group`: the modules of a group with their public names; `rest` are those of no group."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        stems = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
+        named = [stem for group in GROUPS.values() for stem in group]
+        there = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
+        stems = GROUPS.get(self.arguments[0]) or [stem for stem in there if stem not in named]
+        self.env.note_dependency(__file__)  # a module that moves to another page leaves this one
         lines = []
-        for stem in sorted(stems, key=lambda s: ORDER.index(s) if s in ORDER else len(ORDER)):
+        for stem in stems:
             self.env.note_dependency(str(LIBRARY / f"{stem}.py"))
             lines += [
                 f"## uspl.{stem}",
