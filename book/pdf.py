@@ -35,12 +35,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("target", type=Path, nargs="?", default=ROOT / "_build" / "book.pdf")
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the built book")
+    parser.add_argument("--only", nargs="+", metavar="PAGE", help="these pages, for instance notebooks/04_random_walk")
     asked = parser.parse_args()
+    chosen = [f"{name}.html" for name in asked.only] if asked.only else pages()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("`chromium` is not on the path; it prints the pages.")
-    if not (asked.html / pages()[0]).is_file():
-        sys.exit(f"`--html` must be a built book; {asked.html} has no {pages()[0]}: `make book` builds it.")
+    for name in chosen:
+        if not (asked.html / name).is_file():
+            sys.exit(f"`--html` must be a built book; {asked.html} has no {name}: `make book` builds it.")
     from playwright.sync_api import sync_playwright
     from pypdf import PdfWriter
 
@@ -49,7 +52,7 @@ def main() -> int:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as p:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         tab = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
-        for name in pages():
+        for name in chosen:
             tab.goto(f"http://127.0.0.1:{server.server_address[1]}/{name}", wait_until="networkidle")
             tab.evaluate(LOAD)
             first, edges = len(whole.pages), dict.fromkeys(("top", "bottom", "left", "right"), "15mm")

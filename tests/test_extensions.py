@@ -65,7 +65,9 @@ def test_what_no_page_needs_is_left_out(tmp_path: Path) -> None:
     at = page(tmp_path)
     kept = '<script src="../_static/doctools.js?v=1"></script>'
     text = kept + '\n<script defer src="../_static/scripts/fontawesome.js?digest=5"></script>'
-    assert lazy.lighter(text + '<script src="../searchindex.js"></script>', at, at.parent) == kept
+    index = '<script src="../searchindex.js"></script>'
+    assert lazy.lighter(text + index, at, at.parent) == kept
+    assert lazy.lighter(text + index, at.with_name("search.html"), at.parent) == kept + index
 
 
 @pytest.mark.parametrize(

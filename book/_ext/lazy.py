@@ -15,11 +15,9 @@ from typing import Any
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-# Of the theme: a second copy of its icons, which its sheet also draws, and what only the page of the search needs.
-SPARE = re.compile(
-    r'\s*<script[^>]* src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^"]*">'
-    r"</script>"
-)
+# Of the theme: a second copy of its icons, which its sheet also draws; and what only the page of the search needs.
+SPARE = re.compile(r'\s*<script[^>]* src="[^"]*fontawesome\.js[^"]*"></script>')
+SEARCH = re.compile(r'\s*<script[^>]* src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>')
 ICON = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:[^}]*\}")  # a rule of the theme's sheet, one of thousands
 # A list of sources that holds links between its items is no list, and its items have a role that browsers gave up.
 ROLES = re.compile(r' role="(?:list(?=" class="citation-list)|doc-biblioentry)"')
@@ -40,7 +38,7 @@ HELD = re.compile(
 
 
 def lighter(text: str, page: Path, media: Path) -> str:
-    """The page with relative addresses in place of what it carried, without `SPARE`; the files go to `media`."""
+    """The page with addresses in place of what it carried, and without what it does not need; files go to `media`."""
     home = Path(os.path.relpath(media, page.parent)).as_posix()
 
     def store(name: str, data: bytes) -> str:
@@ -60,7 +58,8 @@ def lighter(text: str, page: Path, media: Path) -> str:
         script = f'uspl.held["{found["id"]}"] = {found["held"]};\n'.encode()
         return f'{found["open"]} data-held="{store(found["id"] + ".js", script)}"{found["between"]}'
 
-    return SPARE.sub("", HELD.sub(arrays, URI.sub(file, text)))
+    text = SPARE.sub("", HELD.sub(arrays, URI.sub(file, text)))
+    return text if page.name == "search.html" else SEARCH.sub("", text)
 
 
 def named(text: str) -> str:
@@ -93,11 +92,8 @@ def finish(app: Any, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
     out, used = Path(app.outdir), set()
-    for page in [*out.glob("notebooks/*.html"), *out.glob("book/*.html")]:
-        text = page.read_text()
-        page.write_text(named(lighter(text, page, out / "_static" / "media")))
-    for page in (out / "search.html", out / "genindex.html"):
-        page.write_text(named(page.read_text()))
+    for page in out.rglob("*.html"):
+        page.write_text(named(lighter(page.read_text(), page, out / "_static" / "media")))
     for source in [*out.rglob("*.html"), *(p for p in out.rglob("*.js") if p.name != "fontawesome.js")]:
         used |= set(re.findall(r"fa-[\w-]+", source.read_text()))
     for sheet in out.glob("_static/styles/pydata-sphinx-theme.css"):
