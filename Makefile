@@ -22,7 +22,7 @@ TIER := tiny
 DATA := data/sounding-shapes
 SEEDS := 1
 RUNS := runs/$(TIER)
-LIBRARY := $(wildcard uspl/*.py)
+LIBRARY := $(wildcard uspl/*.py uspl/baselines/*.py)
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
 BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/test_eq*.py results/readings/*.json results/costs/*.json)

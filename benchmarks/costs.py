@@ -36,7 +36,7 @@ from uspl.config import Config
 from uspl.data import AVSBench
 from uspl.deploy import for_inference
 from uspl.model import USPL, resize
-from uspl.objective import Objective
+from uspl.objective import Moment, Objective
 from uspl.segment import segmentation_loss
 from uspl.shapes import sounding_shapes
 from uspl.walk import random_walk
@@ -328,11 +328,11 @@ def step(model: USPL, batch: int) -> Call:
     image, sound, _ = clips(batch)
     nothing = torch.zeros(batch, 1)
     inputs = Batch([""] * batch, image, sound, torch.zeros(batch, 224, 224), nothing.byte(), nothing)
-    objective, optimizer = Objective(model), torch.optim.Adam(schedule.groups(model, model.cfg))
+    objective, optimizer = Objective(model), torch.optim.Adam(schedule.groups(model, model.heads(), model.cfg))
 
     def descend() -> None:
         optimizer.zero_grad()
-        objective(inputs, torch.Generator().manual_seed(0), True, model.cfg.delta)["loss"].backward()
+        objective(inputs, torch.Generator().manual_seed(0), Moment(True, model.cfg.delta, 0.0))["loss"].backward()
         optimizer.step()
 
     descend()

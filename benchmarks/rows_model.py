@@ -17,7 +17,7 @@ from uspl.affinity import offsets
 from uspl.batch import Batch
 from uspl.config import Config
 from uspl.model import USPL, resize
-from uspl.objective import Objective
+from uspl.objective import Moment, Objective
 
 
 def network(**changes: Any) -> USPL:
@@ -172,8 +172,10 @@ def dense_refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tu
 def descend(model: USPL, batch: Batch) -> None:
     """One step of training: Eq. (11), its gradient, Adam."""
     if not hasattr(model, "optimizer"):
-        model.optimizer = torch.optim.Adam(schedule.groups(model, model.cfg))  # its state belongs to the step
-    losses = Objective(model)(batch, torch.Generator().manual_seed(0), True, model.cfg.delta)
+        model.optimizer = torch.optim.Adam(
+            schedule.groups(model, model.heads(), model.cfg)
+        )  # its state belongs to the step
+    losses = Objective(model)(batch, torch.Generator().manual_seed(0), Moment(True, model.cfg.delta, 0.0))
     model.optimizer.zero_grad()
     losses["loss"].backward()
     model.optimizer.step()

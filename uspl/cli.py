@@ -128,7 +128,8 @@ def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
         return model.to(choose_device(cfg.device))
     if not (data / TABLE).is_file():
         raise ValueError(f"`{data}` holds no clips to train on; name the folder of a trained model with --checkpoint.")
-    return train_or_load(cfg, data, runs=runs)[0]
+    trained: USPL = train_or_load(cfg, data, runs=runs)[0]
+    return trained
 
 
 def study(

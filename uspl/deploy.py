@@ -5,18 +5,18 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from uspl.model import USPL
+M = TypeVar("M", bound=nn.Module)
 
 _COMPILERS = ("g++", "clang++", "c++", "cl")  # what `torch.compile` looks for on a CPU
 
 
-def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False) -> USPL:
+def for_inference(model: M, *, precision: str = "fp32", compile: bool = False) -> M:
     r"""A copy of a model that gives the same maps in less time and cannot be trained; the model itself stays as it is.
 
     Every BatchNorm is folded into the layer before it, whose output it scales and shifts by constants:
@@ -24,7 +24,7 @@ def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False
     .. math:: W' = s W, \quad b' = s (b - \mu) + \beta, \quad s = \gamma / \sqrt{v + \epsilon}
 
     Args:
-        model: in any mode, on any device; copied with its device.
+        model: `USPL` or a peer, in any mode, on any device; copied with its device.
         precision: "fp32"; or "bf16", the weights of all convolutions and linear layers in 16 bits, where the processor
             or GPU computes with them. Cosines, affinities, walk and logits stay in float32.
         compile: let `torch.compile` write code for the encoders, PMV-aff and the decoder. It costs tens of seconds at
@@ -37,6 +37,7 @@ def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False
         ValueError: an unknown `precision`, "bf16" on a machine without it, or `compile` without a C++ compiler.
 
     >>> from uspl.config import Config
+    >>> from uspl.model import USPL
     >>> ready = for_inference(USPL(Config.tiny()))
     >>> any(isinstance(layer, nn.BatchNorm2d) for layer in ready.modules())
     False
@@ -62,8 +63,9 @@ def for_inference(model: USPL, *, precision: str = "fp32", compile: bool = False
         if isinstance(part, nn.Conv2d | nn.Linear) and precision == "bf16":
             part.to(torch.bfloat16).register_forward_pre_hook(_in_bf16)
     if compile:
-        sps: Any = ready.sps
-        parts: list[Any] = [ready.visual, ready.audio, ready.project_v, ready.pmv_aff, sps]
+        whole: Any = ready
+        sps: Any = whole.sps
+        parts: list[Any] = [whole.visual, whole.audio, whole.project_v, whole.pmv_aff, sps]
         for part in parts:
             part.forward = _compiled(part.forward)
         sps.sides, decode = _compiled(sps.sides), sps.forward
@@ -79,7 +81,7 @@ def has_bf16(device: torch.device) -> bool:
     return any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def is_ready(model: USPL) -> bool:
+def is_ready(model: nn.Module) -> bool:
     """Whether `for_inference` made this model."""
     return not any(p.requires_grad for p in model.parameters()) and not any(_pairs(model))
 

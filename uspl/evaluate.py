@@ -8,11 +8,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from uspl import align, machine, metrics
+from uspl.baselines.peer import Peer
 from uspl.data import Batch, Clip
 from uspl.listen import Listening, area, listening
 from uspl.media import DataError
 from uspl.model import USPL, Maps
-from uspl.predict import MAPS, hear, loader, predict
+from uspl.objective import Moment
+from uspl.predict import MAPS, Localiser, hear, loader, predict
 from uspl.protocols import Protocol, Threshold, named
 from uspl.tally import Tally, video_of
 
@@ -33,7 +35,7 @@ LEVELS = [k / 100 for k in range(1, 100)]  # thresholds that are tried
 
 
 def score(
-    model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 32
+    model: Localiser, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 32
 ) -> dict[str, dict[str, float]]:
     """mIoU and F-score of each map by AVSBench's rules, marked as `binarise` and maximised as `fscore_per` say.
 
@@ -61,7 +63,9 @@ def score(
     return result
 
 
-def miou(model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 50) -> dict[str, float]:
+def miou(
+    model: Localiser, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, batch_size: int = 50
+) -> dict[str, float]:
     """mIoU at 0.5 of each map: what the training loop shows after each epoch."""
     total = dict.fromkeys(maps, 0.0)
     n = 0
@@ -72,22 +76,25 @@ def miou(model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, bat
     return {name: value / n for name, value in total.items()}
 
 
-def validate(model: USPL, dataset: Any, *, maps: Sequence[str], batch_size: int = 50) -> dict[str, float]:
+def validate(model: Localiser, dataset: Any, *, maps: Sequence[str], batch_size: int = 50) -> dict[str, float]:
     """What is known of a model after an epoch: "val_<map>", the mIoU at 0.5 of each map, where clips have masks;
-    otherwise "val_mmicl", Eq. (2) with no location hidden, the mean over batches."""
+    otherwise "val_mmicl", Eq. (2) with no location hidden (of a peer "val_loss", its own), the mean over batches."""
     if dataset[0].mask is not None:
         return {f"val_{k}": v for k, v in miou(model, dataset, maps=maps, batch_size=batch_size).items()}
     cfg, device, losses = model.eval().cfg, next(model.parameters()).device, []
     with torch.inference_mode():
         for batch in loader(dataset, batch_size=cfg.batch_size, front_end=cfg.front_end, num_workers=cfg.workers):
             batch = batch.to(device)
+            if isinstance(model, Peer):
+                losses.append(model(batch, torch.Generator().manual_seed(0), Moment(True, 0.0, 1.0))["loss"].item())
+                continue
             f_a, (_, f_v) = model.encode_sound(batch.sound).float(), model.encode_image(batch.image)
             losses.append(align.mmicl_loss(f_a, f_v.float(), tau=cfg.tau, symmetric=cfg.symmetric).item())
-    return {"val_mmicl": sum(losses) / len(losses)}
+    return {"val_loss" if isinstance(model, Peer) else "val_mmicl": sum(losses) / len(losses)}
 
 
 def choose_threshold(
-    model: USPL,
+    model: Localiser,
     val_set: Dataset[Clip],
     *,
     protocol: str = "vggss-absolute",
@@ -128,7 +135,7 @@ def choose_threshold(
 
 
 def evaluate(
-    model: USPL,
+    model: Localiser,
     dataset: Any,
     *,
     maps: Sequence[str] = MAPS,
@@ -214,7 +221,7 @@ class Job(NamedTuple):
 
 
 def _jobs(
-    model: USPL, protocols: Sequence[str], maps: Sequence[str], val_set: Any, options: dict[str, Any]
+    model: Localiser, protocols: Sequence[str], maps: Sequence[str], val_set: Any, options: dict[str, Any]
 ) -> list[Job]:
     """A job per protocol; one per map where the threshold is chosen, since each map has its own."""
     jobs = []
@@ -232,7 +239,7 @@ def _jobs(
 
 
 def _first_study(
-    model: USPL, dataset: Any, results: dict[str, Any], maps: Sequence[str], masks: Tensor, objects: Tensor
+    model: Localiser, dataset: Any, results: dict[str, Any], maps: Sequence[str], masks: Tensor, objects: Tensor
 ) -> dict[str, Any]:
     """ "scores" and "floors" as the study's tables read them: plain numbers by AVSBench's rules."""
     if "avsbench" not in results:

@@ -9,8 +9,7 @@ from torch.utils.data import Dataset
 
 from uspl import machine
 from uspl.data import Batch, Clip
-from uspl.model import USPL
-from uspl.predict import MAPS, Found, hear, predict
+from uspl.predict import MAPS, Found, Localiser, hear, predict
 from uspl.protocols import Protocol, named
 from uspl.tally import Tally, video_of
 
@@ -113,7 +112,12 @@ class Listening:
 
 
 def listening(
-    model: USPL, dataset: Dataset[Clip], *, maps: Sequence[str] = MAPS, protocol: Protocol | None = None, **options: Any
+    model: Localiser,
+    dataset: Dataset[Clip],
+    *,
+    maps: Sequence[str] = MAPS,
+    protocol: Protocol | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """`Listening.result` of a whole set; `options` are `batch_size` and `workers`, without effect on the values."""
     judge = Listening(dataset, maps=maps, protocol=protocol)
@@ -125,7 +129,7 @@ def listening(
 
 
 def area(
-    model: USPL, dataset: Dataset[Clip], *, sound: str = "own", maps: Sequence[str] = MAPS, batch_size: int = 32
+    model: Localiser, dataset: Dataset[Clip], *, sound: str = "own", maps: Sequence[str] = MAPS, batch_size: int = 32
 ) -> dict[str, float]:
     """Mean share of pixels above 0.5 of each map, with a `sound` of `predict`."""
     areas: dict[str, list[float]] = {name: [] for name in maps}

@@ -1,6 +1,6 @@
 """The whole method (Fig. 2): encoders, PMV-aff and SPS, and the maps they give one another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,11 +71,15 @@ class USPL(nn.Module):
     Args:
         cfg: every choice (see `Config`).
 
+    MAPS are those that `heard` gives.
+
     >>> cfg = Config.tiny(widths=(8, 8, 8, 8), dim=8, aff_dim=8, decoder_dim=8, image_size=32, map_size=16)
     >>> maps = USPL(cfg).eval()(torch.rand(2, 3, 32, 32), torch.rand(2, 1, 1, 96, 64))
     >>> tuple(maps.m_crs.shape), tuple(maps.m_fine.shape), tuple(maps.m.shape)
     ((2, 4, 4), (2, 16, 16), (2, 32, 32))
     """
+
+    MAPS = ("m_crs", "m_fine", "m", "m_cos")
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -160,6 +164,49 @@ class USPL(nn.Module):
         logits: Tensor = self.sps((*stages[:3], f_av), sides)
         return resize(logits.float(), self.cfg.image_size)
 
+    def heads(self) -> list[nn.Module]:
+        """The parts that learn at `lr * head_lr`."""
+        return [self.pmv_aff, self.sps]
+
+    def heard(
+        self, image: Float[Tensor, "b 3 s s"], sounds: Mapping[str, Tensor], wanted: Sequence[str]
+    ) -> dict[str, dict[str, Tensor]]:
+        """Maps of images under several sounds, an image encoded once: what `predict` asks for.
+
+        Only what is asked for is computed, what does not hear once per image, and sounds other than the clip's own
+        together: the last bits of its own maps do not depend on which others are asked for.
+
+        Args:
+            image: (B, 3, S, S), ImageNet-normalised.
+            sounds: name -> sound input of each image, as for `forward`.
+            wanted: among "m_crs", "m_fine", "m", and "m_cos", the cosine of Eq. (1) as (cos + 1) / 2.
+
+        Returns:
+            Name of a sound -> name of a map -> (B, S, S) in [0, 1].
+        """
+        stages, f_v = self.encode_image(image)
+        a = self.affinities(self.f_aff(stages)) if "m_fine" in wanted else f_v
+        sides = self.sps.sides(stages) if "m" in wanted else []
+        found: dict[str, dict[str, Tensor]] = {}
+        for group in ({k: v for k, v in sounds.items() if (k == "own") == alone} for alone in (True, False)):
+            if not group:
+                continue
+            f_a = self.encode_sound(torch.cat(list(group.values()))).float()
+            m_crs = align.sounding_map(f_a, _each(f_v.float(), group))
+            maps = {}
+            if "m_cos" in wanted:
+                maps["m_cos"] = (m_crs + 1) / 2
+            if "m_crs" in wanted:
+                maps["m_crs"] = align.normalise_map(m_crs, self.cfg.map_range)
+            if "m_fine" in wanted:
+                maps["m_fine"] = self.walked(self.on_grid(m_crs), _each(a, group))
+            if "m" in wanted:
+                heard, beside = ([_each(x, group) for x in many] for many in (stages, sides))
+                maps["m"] = torch.sigmoid(self.segment(heard, _each(f_v, group), m_crs, beside))
+            parts = {k: resize(m.float(), self.cfg.image_size).chunk(len(group)) for k, m in maps.items()}
+            found |= {name: {k: parts[k][i] for k in wanted} for i, name in enumerate(group)}
+        return found
+
     def forward(self, image: Float[Tensor, "b 3 s s"], sound: Tensor) -> Maps:
         """Every map for a batch.
 
@@ -180,6 +227,12 @@ class USPL(nn.Module):
         m_fine = self.walked(m_norm, self.affinities(f_aff))
         logits = self.segment(stages, f_v, m_crs)
         return Maps(f_a, f_v, m_crs, m_norm, m_rf, y_tri, f_aff, m_fine, logits, torch.sigmoid(logits))
+
+
+def _each(x: Tensor, sounds: Mapping[str, Tensor]) -> Tensor:
+    """What belongs to the images, for every sound: one sound after the other; that of a single image is not copied."""
+    many = len(sounds)
+    return x.expand(many, *x.shape[1:]) if len(x) == 1 else x.repeat(many, *[1] * (x.dim() - 1))
 
 
 def resize(m: Float[Tensor, "b h w"], size: int) -> Float[Tensor, "b size size"]:

@@ -1,6 +1,7 @@
 """Section 3.4: the losses of one step, MMICL alone in the warm-up, then Eq. 11."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -52,6 +53,14 @@ def total_loss(
     return lambda1 * l_mmicl + lambda2 * l_aff + lambda3 * l_seg
 
 
+class Moment(NamedTuple):
+    """Where a training stands."""
+
+    joint: bool  # Eq. 11, after the warm-up
+    delta: float  # share of locations that are hidden
+    progress: float  # share of the phase that is over, in [0, 1)
+
+
 class Objective(nn.Module):
     """The losses of one step; a module, so that Accelerate can wrap it for several processes."""
 
@@ -59,12 +68,12 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, generator: torch.Generator, joint: bool, delta: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, generator: torch.Generator, moment: Moment) -> dict[str, Tensor]:
         """Losses by name: "loss" (the one to descend), "mmicl", and in the joint phase "aff" and "seg"."""
         model, cfg = self.model, self.model.cfg
         stages, f_v = model.encode_image(batch.image)
         f_a, f_v = model.encode_sound(batch.sound).float(), f_v.float()
-        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=delta, generator=generator)
+        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=moment.delta, generator=generator)
         # bf16 has three digits: enough for the encoders and the decoder, too few for a cosine divided by tau.
         with torch.autocast(f_v.device.type, enabled=False):
             m_crs = align.sounding_map(f_a, f_v)
@@ -77,7 +86,7 @@ class Objective(nn.Module):
                 masked_denominator=cfg.masked_denominator,
                 dropped=cfg.dropped,
             )
-        if not joint:
+        if not moment.joint:
             return {"loss": l_mmicl, "mmicl": l_mmicl}
         l_aff, l_seg = self._joint(batch, stages, f_v, m_crs.detach() if cfg.detach else m_crs, generator)
         loss = total_loss(l_mmicl, l_aff, l_seg, lambda1=cfg.lambda1, lambda2=cfg.lambda2, lambda3=cfg.lambda3)

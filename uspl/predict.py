@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from uspl import align
+from uspl.baselines.peer import Peer
 from uspl.data import Batch, Clip, collate, sound_input
 from uspl.deploy import for_inference, has_bf16, is_ready
-from uspl.model import USPL, resize
+from uspl.model import USPL
 
 log = logging.getLogger(__name__)
 
 MAPS = ("m_crs", "m_fine", "m")
 SOUNDS = ("own", "swap", "silence", "noise")
+Localiser = USPL | Peer
 Found = dict[str, Tensor]  # name of a map -> (B, S, S)
 
 
@@ -30,7 +31,7 @@ def loader(dataset: Dataset[Clip], *, batch_size: int, front_end: str, **options
 
 
 def predict(
-    model: USPL,
+    model: Localiser,
     dataset: Dataset[Clip],
     *,
     sound: str = "own",
@@ -46,7 +47,7 @@ def predict(
 
 
 def hear(
-    model: USPL,
+    model: Localiser,
     dataset: Dataset[Clip],
     *,
     sounds: Sequence[str],
@@ -82,8 +83,8 @@ def hear(
             words = ", ".join(repr(s) for s in (*SOUNDS[:-1], *partners))
             raise ValueError(f"`sound` must be {words} or 'noise'; got {name!r}.")
     for name in maps:
-        if name not in (*MAPS, "m_cos"):
-            raise ValueError(f"`maps` must be among {', '.join(MAPS)} and m_cos; got {name!r}.")
+        if name not in model.MAPS:
+            raise ValueError(f"`maps` must be among {', '.join(model.MAPS)}; got {name!r}.")
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
     precision = "bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32"
@@ -91,7 +92,7 @@ def hear(
         log.warning(
             "`precision` is 'bf16', which this %s does not compute with: maps are made in float32.", device.type
         )
-    ready = model if is_ready(model) else for_inference(model, precision=precision)
+    ready: Localiser = model if is_ready(model) else for_inference(model, precision=precision)
     load = partial(loader, batch_size=batch_size, front_end=cfg.front_end, num_workers=workers)
     others = {name: load(Subset(dataset, list(partners[name]))) for name in sounds if name in partners}
     blank = {k: _other_sound(k, cfg.seconds, cfg.front_end) for k in ("silence", "noise") if k in sounds}
@@ -102,45 +103,12 @@ def hear(
         given |= {k: other.sound.to(device) for k, other in zip(others, heard, strict=True)}
         chosen = {name: given[name] for name in sounds}
         step = 1 if exact else len(batch.ids)
-        parts = [
-            _maps(ready, batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
-            for i in range(0, len(batch.ids), step)
-        ]
+        with torch.inference_mode():
+            parts = [
+                ready.heard(batch.image[i : i + step], {k: v[i : i + step] for k, v in chosen.items()}, maps)
+                for i in range(0, len(batch.ids), step)
+            ]
         yield batch, {k: {m: torch.cat([part[k][m] for part in parts]) for m in maps} for k in chosen}
-
-
-@torch.inference_mode()
-def _maps(model: USPL, image: Tensor, sounds: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Found]:
-    """Only what is asked for is computed, what does not hear once per image, and sounds other than the clip's own
-    together: the last bits of its own maps do not depend on which others are asked for."""
-    stages, f_v = model.encode_image(image)
-    a = model.affinities(model.f_aff(stages)) if "m_fine" in wanted else f_v
-    sides = model.sps.sides(stages) if "m" in wanted else []
-    found: dict[str, Found] = {}
-    for group in ({k: v for k, v in sounds.items() if (k == "own") == alone} for alone in (True, False)):
-        if not group:
-            continue
-        f_a = model.encode_sound(torch.cat(list(group.values()))).float()
-        m_crs = align.sounding_map(f_a, _each(f_v.float(), group))
-        maps = {}
-        if "m_cos" in wanted:
-            maps["m_cos"] = (m_crs + 1) / 2
-        if "m_crs" in wanted:
-            maps["m_crs"] = align.normalise_map(m_crs, model.cfg.map_range)
-        if "m_fine" in wanted:
-            maps["m_fine"] = model.walked(model.on_grid(m_crs), _each(a, group))
-        if "m" in wanted:
-            heard, beside = ([_each(x, group) for x in many] for many in (stages, sides))
-            maps["m"] = torch.sigmoid(model.segment(heard, _each(f_v, group), m_crs, beside))
-        parts = {k: resize(m.float(), model.cfg.image_size).chunk(len(group)) for k, m in maps.items()}
-        found |= {name: {k: parts[k][i] for k in wanted} for i, name in enumerate(group)}
-    return found
-
-
-def _each(x: Tensor, sounds: Mapping[str, Tensor]) -> Tensor:
-    """What belongs to the images, for every sound: one sound after the other; that of a single image is not copied."""
-    many = len(sounds)
-    return x.expand(many, *x.shape[1:]) if len(x) == 1 else x.repeat(many, *[1] * (x.dim() - 1))
 
 
 def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:

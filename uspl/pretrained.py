@@ -91,6 +91,7 @@ def trained(cfg: Config, data: str | Path, *, runs: str | Path = "runs") -> USPL
     from uspl import sets
     from uspl.train import train_or_load
 
+    model: USPL
     model, values = train_or_load(cfg, data, runs=runs)
     file = Path(values["folder"]) / GATE
     if not file.is_file():

@@ -1,14 +1,39 @@
 """Section 3.4: which clips an epoch draws, and how learning rates and the share of hidden locations change."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 from torch.utils.data import Sampler
 
 from uspl.config import Config
-from uspl.model import USPL
+
+
+class Plan(NamedTuple):
+    """One phase of a training."""
+
+    name: str
+    epochs: int
+    joint: bool
+    maps: tuple[str, ...]  # looked at after each epoch
+    seconds: str  # see `Draw`
+
+
+def warmup(cfg: Config, seconds: str) -> Plan:
+    """Eq. (2) alone."""
+    return Plan("MMICL", cfg.warmup_epochs, False, ("m_crs",), seconds)
+
+
+def joint(cfg: Config, seconds: str) -> Plan:
+    """Eq. (11). AVSBench annotates the first second of a training video only: the supervised bound sees no other."""
+    return Plan("Eq. 11", cfg.epochs, True, ("m_crs", "m_fine", "m"), "first" if cfg.teacher == "mask" else seconds)
+
+
+def whole(cfg: Config, name: str, seconds: str) -> Plan:
+    """A peer's training: as many epochs as both phases of USPL have."""
+    return Plan(name, cfg.warmup_epochs + cfg.epochs, True, ("m",), seconds)
 
 
 class Draw(Sampler[int]):
@@ -36,12 +61,12 @@ class Draw(Sampler[int]):
         return (self.choices[v][int(u * len(self.choices[v]))] for v, u in zip(order, luck, strict=True))
 
 
-def groups(model: USPL, cfg: Config) -> list[dict[str, Any]]:
-    """Adam's parameter groups: encoders and projectors at `lr`, PMV-aff and SPS at `lr * head_lr`."""
-    heads = [p for part in (model.pmv_aff, model.sps) for p in part.parameters()]
-    known = {id(p) for p in heads}
+def groups(model: nn.Module, heads: Iterable[nn.Module], cfg: Config) -> list[dict[str, Any]]:
+    """Adam's parameter groups: encoders and projectors at `lr`, the heads (PMV-aff and SPS) at `lr * head_lr`."""
+    new = [p for part in heads for p in part.parameters()]
+    known = {id(p) for p in new}
     rest = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
-    rates = ((rest, cfg.lr), (heads, cfg.lr * cfg.head_lr))
+    rates = ((rest, cfg.lr), (new, cfg.lr * cfg.head_lr))
     # A schedule that starts in the middle, after a resume, reads where it began.
     return [{"params": params, "lr": lr, "initial_lr": lr} for params, lr in rates]
 
@@ -72,4 +97,4 @@ def seed(seed: int, joint: bool, epoch: int) -> int:
 def merit(cfg: Config, scores: Mapping[str, float]) -> float:
     """How good an epoch is, on validation: mIoU of the map the configuration is about; without masks, minus Eq. (2)."""
     m = "m" if cfg.lambda3 > 0 else "m_fine" if cfg.lambda2 > 0 else "m_crs"
-    return scores.get(f"val_{m}", -scores.get("val_mmicl", 0.0))
+    return scores.get(f"val_{m}", -scores.get("val_mmicl", scores.get("val_loss", 0.0)))

@@ -1,0 +1,119 @@
+"""What every peer shares with USPL: the encoders, the projectors, the loop that trains it and the way it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from uspl import align, encoders
+from uspl.batch import Batch
+from uspl.config import Config
+from uspl.model import resize
+from uspl.objective import Moment
+
+
+class Features(nn.Module):
+    """The encoders and projectors of section 3.1: what `USPL` starts from, with the same random start.
+
+    Args:
+        cfg: encoders, `dim`, `projector`, `projector_norm`.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.visual = encoders.visual_encoder(cfg)
+        self.audio = encoders.audio_encoder(cfg)
+        self.project_v = encoders.VisualProjector(cfg.widths[3], cfg.dim, kind=cfg.projector, norm=cfg.projector_norm)
+        self.project_a = encoders.SoundProjector(128, cfg.dim, norm=cfg.projector_norm)
+
+    def encode_sound(self, sound: Tensor) -> Float[Tensor, "b c"]:
+        """Sound input -> F_a (B, dim)."""
+        f_a: Tensor = self.project_a(self.audio(sound))
+        return f_a.float()
+
+    def encode_image(self, image: Float[Tensor, "b 3 s s"]) -> tuple[Sequence[Tensor], Float[Tensor, "b c h w"]]:
+        """Image (B, 3, S, S), ImageNet-normalised -> the four stages and F_v (B, dim, h, w)."""
+        stages = self.visual(image)
+        return stages, self.project_v(stages[3]).float()
+
+
+class Method(Protocol):
+    """What a peer adds: an `nn.Module` with its own layers, if it has any.
+
+    `supervision`: what it learns from, "none", "label" or "mask"; `cosine`: whether `score` gives cosines;
+    `heads`: names of its parts that learn at `lr * head_lr`.
+    """
+
+    supervision: str
+    cosine: bool
+    heads: tuple[str, ...]
+
+    def losses(
+        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+    ) -> dict[str, Tensor]:
+        """Losses by name; "loss" is the one to descend."""
+
+    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+        """One map for each image and sound: cosines in [-1, 1], or shares in [0, 1]."""
+
+
+class Peer(nn.Module):
+    """A peer's method on the encoders of this library; trained by `train.train_or_load`, judged by `evaluate`.
+
+    Its map has two readings: "m", in [0, 1], a cosine as `Config.map_range` says, and "m_cos", (cos + 1) / 2.
+
+    Args:
+        cfg: encoders, loop and evaluation.
+        method: the peer's own losses and layers.
+        features: encoders and projectors.
+    """
+
+    MAPS = ("m", "m_cos")
+
+    def __init__(self, cfg: Config, features: Features, method: Any) -> None:
+        super().__init__()
+        self.cfg, self.features, self.method = cfg, features, method
+        self.about: dict[str, Any] = {}
+        self.labels: dict[str, int] = {}  # category of each training video, for those that learn from it
+
+    @property
+    def audio(self) -> encoders.AudioEncoder:
+        """The sound encoder, as `USPL` has it."""
+        return self.features.audio
+
+    def heads(self) -> list[nn.Module]:
+        """The parts that learn at `lr * head_lr`."""
+        return [self.method.get_submodule(name) for name in self.method.heads]
+
+    def learn(self, clips: Any) -> None:
+        """Take in the category of each training video, where the method learns from labels, in the order of names."""
+        if self.method.supervision != "label":
+            return
+        order = {name: i for i, name in enumerate(sorted(set(clips.categories)))}
+        videos = (id.rsplit("_", 1)[0] for id in clips.ids)
+        self.labels = {video: order[kind] for video, kind in zip(videos, clips.categories, strict=True)}
+
+    def forward(self, batch: Batch, generator: torch.Generator, moment: Moment) -> dict[str, Tensor]:
+        """The losses of one step."""
+        labels = None
+        if self.method.supervision == "label":
+            names = [self.labels[id.rsplit("_", 1)[0]] for id in batch.ids]
+            labels = torch.tensor(names, device=batch.image.device)
+        losses: dict[str, Tensor] = self.method.losses(self.features, batch, labels, generator, moment)
+        return losses
+
+    def heard(
+        self, image: Float[Tensor, "b 3 s s"], sounds: Mapping[str, Tensor], wanted: Sequence[str]
+    ) -> dict[str, dict[str, Tensor]]:
+        """As `USPL.heard`: sound -> map -> (B, S, S) in [0, 1]; `wanted` is among "m" and "m_cos"."""
+        found = {}
+        for name, sound in sounds.items():
+            raw = self.method.score(self.features, image, sound).float()
+            maps = {"m": align.normalise_map(raw, self.cfg.map_range) if self.method.cosine else raw}
+            maps["m_cos"] = (raw + 1) / 2 if self.method.cosine else raw
+            found[name] = {m: resize(maps[m], self.cfg.image_size) for m in wanted}
+        return found
