@@ -172,9 +172,8 @@ def dense_refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tu
 def descend(model: USPL, batch: Batch) -> None:
     """One step of training: Eq. (11), its gradient, Adam."""
     if not hasattr(model, "optimizer"):
-        model.optimizer = torch.optim.Adam(
-            schedule.groups(model, model.heads(), model.cfg)
-        )  # its state belongs to the step
+        adam = torch.optim.Adam(schedule.groups(model, model.heads(), model.cfg))
+        model.optimizer = adam  # its state belongs to the step
     losses = Objective(model)(batch, torch.Generator().manual_seed(0), Moment(True, model.cfg.delta, 0.0))
     model.optimizer.zero_grad()
     losses["loss"].backward()

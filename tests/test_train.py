@@ -164,9 +164,8 @@ def test_every_kind_of_step_is_finite_and_reaches_the_encoders(changes: dict[str
     data = AVSBench(sample(), "train", frames="first", size=cfg.image_size)
     batch = next(iter(loader(data, batch_size=4, front_end=cfg.front_end)))
     with torch.autocast("cpu", enabled=cfg.precision == "bf16"):
-        losses = objective.Objective(model)(
-            batch, torch.Generator().manual_seed(0), objective.Moment(True, cfg.delta, 0.0)
-        )
+        moment = objective.Moment(True, cfg.delta, 0.0)
+        losses = objective.Objective(model)(batch, torch.Generator().manual_seed(0), moment)
     assert all(torch.isfinite(v) for v in losses.values())
     losses["loss"].backward()
     grads = [p.grad for p in (*model.visual.parameters(), *model.audio.parameters())]
