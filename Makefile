@@ -96,8 +96,8 @@ run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: 
 pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
 	@$(PY) book/pdf.py
 
-sweep: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## the cells of one of the paper's tables: make sweep TABLE=8 SEEDS="1 2 3"
-	@$(PREFIX)/bin/uspl sweep --table '$(TABLE)' --tier $(TIER) --data '$(DATA)' --seeds $(SEEDS)
+sweep: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## the cells of the paper's Tables 3 to 8, or of one: make sweep TABLE=8 SEEDS=3
+	@$(PREFIX)/bin/uspl sweep $(if $(TABLE),--table $(TABLE)) $(if $(CELL),--cell '$(CELL)') --tier $(TIER) --data '$(DATA)' --seeds $(if $(filter command line,$(origin SEEDS)),$(SEEDS),3) $(if $(JOBS),--jobs $(JOBS))
 
 serve: book ## the book on http://localhost:8000
 	@$(PY) -m http.server 8000 --bind 127.0.0.1 --directory _build/html

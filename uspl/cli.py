@@ -15,6 +15,7 @@ import tyro
 
 from uspl.cli_data import bounds, check
 from uspl.cli_run import export, run
+from uspl.cli_sweep import sweep
 from uspl.config import Config
 
 if TYPE_CHECKING:
@@ -182,38 +183,6 @@ def readings(
 
     for path in run(cfg, data, out, only=only, runs=runs):
         print(path)
-
-
-def sweep(
-    table: int,
-    cell: str | None = None,
-    cfg: Fields = TINY,
-    tier: Tier = "tiny",
-    data: Data = Path("data/sounding-shapes"),
-    out: Path = Path("results"),
-    seeds: tuple[int, ...] = (1, 2, 3),
-    cells: Annotated[Path, tyro.conf.arg(help="the list of tables")] = Path("sweeps.yml"),
-    runs: Runs = Path("runs"),
-) -> None:
-    """The cells of one of the paper's Tables 5 to 8, on the validation split; resumable.
-
-    Args:
-        table: its number.
-        cell: only this one, for instance beta-10-t-8; all by default.
-        out: where the records go, in `table<N>/<cell>`.
-        seeds: training seeds of each cell.
-    """
-    from uspl import sweeps
-
-    tables = {s.table: s for s in sweeps.read(cells)}
-    if table not in tables:
-        raise ValueError(f"`table` must be one of {', '.join(map(str, tables))}; got {table}.")
-    logging.getLogger("uspl.sweeps").setLevel(logging.INFO)
-    asked = tables[table] if cell is None else sweeps.only(tables[table], cell)
-    failed = [(c, e) for c, e in sweeps.run(asked, cfg, data, out, seeds=seeds, runs=runs) if e]
-    print(sweeps.markdown(asked, out))
-    if failed:
-        raise ValueError("failed: " + "; ".join(f"{which.name}: {error}" for which, error in failed))
 
 
 def main(args: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +60,14 @@ class Draw(Sampler[int]):
         order = torch.randperm(len(self.choices), generator=self.generator).tolist()
         luck = torch.rand(len(self.choices), generator=self.generator).tolist()
         return (self.choices[v][int(u * len(self.choices[v]))] for v, u in zip(order, luck, strict=True))
+
+
+def learned(cfg: Config) -> Config:
+    """The configuration that names a training: without SPS nothing learns from the walk, whose fields then count as
+    the paper's; trainings that differ in them alone are one."""
+    if cfg.lambda3 > 0 or cfg.keep == "best":
+        return cfg
+    return replace(cfg, **{name: getattr(Config(), name) for name in ("beta", "t", "reading")})
 
 
 def groups(model: nn.Module, heads: Iterable[nn.Module], cfg: Config) -> list[dict[str, Any]]:

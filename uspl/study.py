@@ -53,6 +53,7 @@ def study(
     train_list: str | Path | None = None,
     partial: bool = False,
     runs: str | Path = "runs",
+    again: bool = False,
     progress: bool | None = None,
 ) -> list[Path]:
     """Train and evaluate each variant with each seed; a record that is there already is kept.
@@ -70,6 +71,7 @@ def study(
         train_list: ids of the VGGSound pairs to train on.
         partial: train and score on what is there although clips are missing; the record says so.
         runs: where checkpoints live.
+        again: also what has a record; trained weights are used again.
         progress: show progress bars; None shows them where a person looks.
 
     Returns:
@@ -93,7 +95,7 @@ def study(
     for seed in seeds:
         for name in chosen:
             path = Path(out) / f"{name}-s{seed}.json"
-            if not path.is_file():
+            if again or not path.is_file():
                 variant = VARIANTS[name]
                 asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
                 # Everything is opened before hours are spent on training.

@@ -1,9 +1,8 @@
-"""Tables 5 to 8 as lists of cells: read from `sweeps.yml`, run one by one, shown by chapter 07."""
+"""The paper's Tables 3 to 8 as lists of cells, read from `sweeps.yml`; `cells` runs them, chapter 07 shows them."""
 
 import itertools
-import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,45 +10,49 @@ import yaml
 
 from uspl import record
 from uspl.config import Config
-from uspl.study import study
+from uspl.study import VARIANTS
 
-log = logging.getLogger(__name__)
-KEYS = ("table", "title", "notebook", "map", "grid", "cells", "paper")
-VARIANT = "full"  # of `study.VARIANTS`
+KEYS = ("table", "title", "notebook", "command", "record", "variant", "map", "grid", "cells", "paper")
 
 
 class Cell(NamedTuple):
     """One setting of a table."""
 
     changes: dict[str, Any]  # fields of `Config`
+    variant: str  # of `study.VARIANTS`
+    map: str  # the one that is scored
     paper: float | None  # the published value, where it is known here
+    title: str = ""  # where fields do not say it
 
     @property
     def name(self) -> str:
         """`beta 10, t 8`."""
-        return ", ".join(f"{field} {value:g}" for field, value in self.changes.items())
+        return self.title or ", ".join(f"{field} {value:g}" for field, value in self.changes.items())
 
     @property
     def folder(self) -> str:
         """`beta-10-t-8`: where its records lie."""
-        return "-".join(f"{field}-{value:g}" for field, value in self.changes.items()).replace("_", "-")
+        fields = "-".join(f"{field}-{value:g}" for field, value in self.changes.items()).replace("_", "-")
+        return fields or f"{self.variant}-{self.map}".replace("_", "-")
 
 
 class Sweep(NamedTuple):
-    """One table."""
+    """One table: cells that are trained and scored, or a command that measures all of it."""
 
     table: int
     title: str
-    notebook: str
-    map: str
+    notebook: str  # the chapter that explains it
     cells: list[Cell]
+    command: str = ""
+    record: str = ""  # what the command writes
 
 
 def read(path: str | Path = "sweeps.yml") -> list[Sweep]:
     """The tables of a file.
 
     Raises:
-        ValueError: not YAML, an unknown key, map or field, or a value outside its field's range: with file and line.
+        ValueError: not YAML, an unknown key, map, variant or field, or a value outside its field's range: with file
+            and line.
     """
     try:
         root = yaml.compose(Path(path).read_text(), Loader=yaml.SafeLoader)
@@ -66,37 +69,51 @@ def only(sweep: Sweep, cell: str) -> Sweep:
     """
     chosen = [c for c in sweep.cells if c.folder == cell]
     if not chosen:
-        raise ValueError(f"`cell` must be one of {', '.join(c.folder for c in sweep.cells)}; got {cell!r}.")
+        there = ", ".join(c.folder for c in sweep.cells) or "none: the table is one command"
+        raise ValueError(f"`cell` must be one of {there}; got {cell!r}.")
     return sweep._replace(cells=chosen)
 
 
 def _sweep(node: yaml.Node, path: Path) -> Sweep:
     line, held = node.start_mark.line + 1, _plain(node)
-    unknown = [key for key in held if key not in KEYS]
-    if unknown or not {"table", "title", "map"} <= set(held):
+    needed = {"table", "title", "command", "record"} if "command" in held else {"table", "title"}
+    if not needed <= set(held) <= set(KEYS):
         raise ValueError(f"{path}, line {line}: a table has the keys {', '.join(KEYS)}; got {', '.join(held)}.")
-    if held["map"] not in ("m_crs", "m_fine", "m"):
-        raise ValueError(f"{path}, line {line}: `map` must be m_crs, m_fine or m; got {held['map']!r}.")
     grid = held.get("grid", {})
     settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())] if grid else []
     settings += held.get("cells", [])
-    published = {tuple(map(float, key.split(","))): value for key, value in held.get("paper", {}).items()}
+    published = {str(key).replace(" ", ""): value for key, value in held.get("paper", {}).items()}
     cells = []
-    for changes in settings:
+    for setting in settings:
+        given = {"variant": held.get("variant", "full"), "map": held.get("map", "m"), "title": ""} | setting
+        variant, m, title = (given.pop(key) for key in ("variant", "map", "title"))
+        if variant not in VARIANTS:
+            there = f"one of {', '.join(VARIANTS)}; got {variant!r}"
+            raise ValueError(f"{path}, line {_line(node, [variant])}: `variant` must be {there}.")
+        if m not in VARIANTS[variant].maps:
+            there = f"one of {', '.join(VARIANTS[variant].maps)}, the maps of {variant!r}; got {m!r}"
+            raise ValueError(f"{path}, line {_line(node, [m])}: `map` must be {there}.")
         try:
-            Config.tiny(**changes)
+            Config.from_dict(Config.tiny().as_dict() | given)
         except (TypeError, ValueError) as error:
-            place = next((k.start_mark.line + 1 for k in _nodes(node) if k.value in changes), line)
-            raise ValueError(f"{path}, line {place}: {error}") from error
-        cells.append(Cell(changes, published.pop(tuple(map(float, changes.values())), None)))
+            raise ValueError(f"{path}, line {_line(node, given)}: {error}") from error
+        key = ",".join(f"{value:g}" for value in given.values()) if given else title
+        cells.append(Cell(given, variant, m, published.pop(key.replace(" ", ""), None), title))
     if published:
         raise ValueError(f"{path}, line {line}: `paper` names a cell that the table does not have: {list(published)}.")
-    return Sweep(held["table"], held["title"], held.get("notebook", ""), held["map"], cells)
+    more = {key: held.get(key, "") for key in ("notebook", "command", "record")}
+    return Sweep(held["table"], held["title"], cells=cells, **more)
 
 
 def _plain(node: yaml.Node) -> dict[str, Any]:
     values: Any = yaml.safe_load(yaml.serialize(node))
     return values if isinstance(values, dict) else {str(values): None}
+
+
+def _line(node: yaml.Node, words: Iterable[str]) -> int:
+    """Where one of some words stands in a table; its first line if none does."""
+    found = [scalar.start_mark.line for scalar in _nodes(node) if scalar.value in set(words)]
+    return int(min(found, default=node.start_mark.line)) + 1
 
 
 def _nodes(node: yaml.Node) -> list[yaml.Node]:
@@ -107,54 +124,40 @@ def _nodes(node: yaml.Node) -> list[yaml.Node]:
     return [scalar for child in below for scalar in _nodes(child)]
 
 
-def run(
-    sweep: Sweep,
-    cfg: Config,
-    data: str | Path,
-    results: str | Path,
-    *,
-    seeds: Sequence[int] = (1, 2, 3),
-    runs: str | Path = "runs",
-) -> list[tuple[Cell, Exception | None]]:
-    """Run the cells of a table on validation clips; what has a record is kept, a cell that fails does not stop others.
+def place(sweep: Sweep, cell: Cell, results: str | Path, data: str) -> Path:
+    """The folder of a cell's records, one for each seed: `<variant>-s<seed>.json`."""
+    return Path(results) / f"table{sweep.table}" / cell.folder / data
 
-    Cells that share a warm-up share its checkpoint: those of Tables 6 to 8 have one for each seed.
 
-    Returns:
-        Each cell, with its error where it failed.
+def values(sweep: Sweep, cell: Cell, results: str | Path, data: str = "sounding-shapes") -> list[float]:
+    """mIoU of each seed that has a record.
+
+    Raises:
+        ValueError: a record that was edited, or that holds another setting than the cell.
     """
-    done: list[tuple[Cell, Exception | None]] = []
-    for k, cell in enumerate(sweep.cells, 1):
-        log.info("table %s, cell %s of %s: %s", sweep.table, k, len(sweep.cells), cell.name)
-        asked = Config.from_dict(cfg.as_dict() | cell.changes)
-        try:
-            out = Path(results) / f"table{sweep.table}" / cell.folder / Path(data).name
-            study(asked, data, out, seeds=seeds, variants=[VARIANT], split="val", protocols=["avsbench"], runs=runs)
-            done.append((cell, None))
-        except (ValueError, RuntimeError, OSError) as error:
-            done.append((cell, error))
-    return done
+    found = []
+    for path in sorted(place(sweep, cell, results, data).glob(f"{cell.variant}-s*.json")):
+        told = record.read(path, sealed=True)
+        changes = {k: told["changes"].get(k, getattr(Config.tiny(), k)) for k in cell.changes}
+        if changes != cell.changes or told["split"] != "val":
+            raise ValueError(f"`{path}` is the record of {changes} on {told['split']!r}, not of {cell.name}.")
+        found.append(told["scores"][cell.map]["miou"])
+    return found
 
 
-def values(sweep: Sweep, cell: Cell, results: str | Path) -> list[float]:
-    """mIoU of each seed that has a record."""
-    found = sorted((Path(results) / f"table{sweep.table}" / cell.folder).glob(f"*/{VARIANT}-s*.json"))
-    return [record.read(path)["scores"][sweep.map]["miou"] for path in found]
-
-
-def markdown(sweep: Sweep, results: str | Path) -> str:
+def markdown(sweep: Sweep, results: str | Path, data: str = "sounding-shapes") -> str:
     """A table: a row per cell, what it gave here, and the published value in a column of its own."""
-    command = f"uspl sweep --table {sweep.table}"
     lines = [
-        f"| {sweep.title} | mIoU of {sweep.map}, Sounding Shapes | seeds | status | the paper, AVSBench-S4 | command |",
+        f"| {sweep.title} | mIoU, Sounding Shapes | seeds | status | the paper, AVSBench-S4 | command |",
         "|---|---|---|---|---|---|",
     ]
     for cell in sweep.cells:
-        each = values(sweep, cell, results)
+        each = values(sweep, cell, results, data)
         spread = f" ± {(max(each) - min(each)) / 2:.3f}" if len(each) > 1 else ""
         mean = f"{statistics.mean(each):.3f}{spread}" if each else ""
         paper = "" if cell.paper is None else f"{cell.paper:.4f}"
         seeds = " ".join(f"{v:.3f}" for v in each)
-        said = f"run, {len(each)} seeds" if each else "not run"
-        lines.append(f"| {cell.name} | {mean} | {seeds} | {said} | {paper} | `{command} --cell {cell.folder}` |")
+        said = f"run, {len(each)} {'seed' if len(each) == 1 else 'seeds'}" if each else "not run"
+        command = f"`uspl sweep --table {sweep.table} --cell {cell.folder}`"
+        lines.append(f"| {cell.name} | {mean} | {seeds} | {said} | {paper} | {command} |")
     return "\n".join(lines)

@@ -86,6 +86,7 @@ def train_or_load(
     if phase not in ("warmup", "full"):
         raise ValueError(f"`phase` must be 'warmup' or 'full'; got {phase!r}.")
     progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
+    asked, cfg = cfg, schedule.learned(cfg)
     clips = sets.training(cfg, data_root, train_list=train_list, partial=partial)
     base, _, addition = method.partition("+")
     with torch.random.fork_rng(devices=[]):
@@ -105,6 +106,7 @@ def train_or_load(
         plan, before = schedule.joint(cfg, clips.seconds), {k: values[k] for k in ("seconds", "history")}
         values = _phase(model, home / f"full-{cfg.slug()}-{data}", plan, objective=objective, **given)
         values["warmup"] = before
+    model.cfg = asked
     return model.to(machine.choose_device(cfg.device)).eval(), values
 
 
