@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uspl import command, record
+from uspl.baselines import GUIDED, METHODS
 from uspl.config import Config, differences
 from uspl.evaluate import area, evaluate
 from uspl.protocols import named
@@ -25,6 +26,7 @@ class Variant(NamedTuple):
     phase: str = "full"
     maps: tuple[str, ...] = ("m",)
     listen: bool = False
+    method: str = "uspl"
 
 
 VARIANTS: dict[str, Variant] = {
@@ -38,6 +40,9 @@ VARIANTS: dict[str, Variant] = {
     "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 10}),
     "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 20}),
 }
+
+# The peers of Tables 1 and 2, trained for as long as both phases of USPL.
+PEERS = {name: Variant({}, listen=True, method=name) for name in (*METHODS, *(f"{name}+ogl" for name in GUIDED))}
 
 
 def study(
@@ -63,7 +68,7 @@ def study(
         data_root: folder in AVSBench-S4's layout, or with `boxes` of VGGSound pairs.
         out: folder of the records, `<variant>-s<seed>.json`.
         seeds: training seeds.
-        variants: names from `VARIANTS`.
+        variants: names from `VARIANTS` or `PEERS`.
         split: "val" while a recipe is chosen, "test" once it is frozen.
         boxes: VGG-SS's box file; its pairs are scored instead of a split.
         protocols: see `uspl.protocols`. When none is named: "avsbench", also with the threshold that validation
@@ -86,8 +91,8 @@ def study(
     for rule in rules:
         named(rule.replace("(val)", "(0.5)"))  # a wrong name is told before anything is trained
     for name in chosen:
-        if name not in VARIANTS:
-            raise ValueError(f"`variants` must be among {', '.join(VARIANTS)}; got {name!r}.")
+        if name not in VARIANTS | PEERS:
+            raise ValueError(f"`variants` must be among {', '.join(VARIANTS | PEERS)}; got {name!r}.")
     root, paths = Path(data_root), []
     opened = functools.partial(
         open_set, root, partial=partial, size=cfg.image_size, seconds=cfg.seconds, sound=cfg.sound
@@ -96,7 +101,7 @@ def study(
         for name in chosen:
             path = Path(out) / f"{name}-s{seed}.json"
             if again or not path.is_file():
-                variant = VARIANTS[name]
+                variant = (VARIANTS | PEERS)[name]
                 asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
                 # Everything is opened before hours are spent on training.
                 clips, val = opened(split, boxes=boxes), None
@@ -105,6 +110,7 @@ def study(
                 model, trained = train_or_load(
                     asked,
                     root,
+                    method=variant.method,
                     train_list=train_list,
                     partial=partial,
                     runs=runs,
@@ -124,7 +130,7 @@ def study(
                 splits = {row["split"] for row in read_table(root)} if variant.listen and boxes is None else ()
                 if "negative" in splits:
                     values["listening"]["negative"] = area(model, opened("negative"), maps=variant.maps)
-                about = _about(asked, trained) | {"variant": name, "data": root.name}
+                about = _about(asked, trained, variant) | {"variant": name, "data": root.name}
                 about["split"] = split if boxes is None else Path(boxes).name
                 more = {"protocol": protocols, "boxes": boxes, "train-list": train_list, "partial": partial}
                 words = f"uspl study --data {shlex.quote(str(root))} --variants {name} --seeds {seed} --split {split}"
@@ -135,16 +141,19 @@ def study(
     return paths
 
 
-def _about(cfg: Config, trained: Mapping[str, Any]) -> dict[str, Any]:
+def _about(cfg: Config, trained: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
     """What a record says beside the scores."""
     joint = "warmup" in trained
+    seconds = {
+        "warmup": round((trained["warmup"] if joint else trained)["seconds"], 1),
+        "joint": round(trained["seconds"], 1) if joint else 0.0,
+    }
+    if variant.method != "uspl":
+        seconds = {"training": round(trained["seconds"], 1)}
     kept = ("history", "kept", "n_train", "n_val", "n_missing", "leaked", "keep_leaked")
     return {
         "seed": cfg.seed,
         "changes": {k: there for k, (_, there) in differences(Config.tier(command.nearest(cfg)), cfg).items()},
-        "seconds": {
-            "warmup": round((trained["warmup"] if joint else trained)["seconds"], 1),
-            "joint": round(trained["seconds"], 1) if joint else 0.0,
-        },
+        "seconds": seconds,
         "train_hash": trained["data_hash"],
     } | {k: trained[k] for k in kept if k in trained}

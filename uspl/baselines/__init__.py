@@ -8,6 +8,7 @@ from uspl.baselines.peer import Features, Peer
 from uspl.config import Config
 
 METHODS: dict[str, Any] = {"ez-vsl": lambda cfg, features: EZVSL(cfg.tau)}
+GUIDED = ("ez-vsl",)  # those that the tables also show with object-guided maps
 
 
 def build(name: str, cfg: Config) -> Peer:

@@ -1,0 +1,122 @@
+"""Tables 1 and 2 on Sounding Shapes: every method on the same clips, from the records of `study`, beside its limits."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from uspl import record
+
+FOLDER = "peers/sounding-shapes"
+
+
+class Method(NamedTuple):
+    """A line of the tables."""
+
+    name: str
+    learns: str  # from what, beside videos
+    variant: str  # of `study`
+    map: str = "m"
+
+
+METHODS: tuple[Method, ...] = (
+    Method("Attention10k", "nothing", "attention10k"),
+    Method("DMC", "nothing", "dmc"),
+    Method("AVObject", "nothing", "avobject"),
+    Method("SSPL", "nothing", "sspl"),
+    Method("LVS", "nothing", "lvs"),
+    Method("EZ-VSL", "nothing", "ez-vsl"),
+    Method("EZ-VSL + OGL", "nothing", "ez-vsl+ogl"),
+    Method("SLAVC", "nothing", "slavc"),
+    Method("FNAC", "nothing", "fnac"),
+    Method("USPL, M_crs", "nothing", "full", "m_crs"),
+    Method("USPL, M_fine", "nothing", "full", "m_fine"),
+    Method("USPL, SPS", "nothing", "full"),
+    Method("CAM", "labels", "cam"),
+    Method("IRNet", "labels", "irnet"),
+    Method("MSSL", "labels", "mssl"),
+    Method("visual only", "masks", "visual-only"),
+    Method("AVS", "masks", "avs"),
+    Method("supervised bound, SPS", "masks", "supervised-4x"),
+)
+LISTENING = {
+    "own": "maximum on its own object",
+    "swap": "moves with the other sound",
+    "silence": "area in silence",
+    "noise": "area in noise",
+}
+
+
+def records(folder: str | Path, method: Method) -> list[dict[str, Any]]:
+    """Those of one method, a seed each, in the order of the seeds.
+
+    Raises:
+        ValueError: a record that was edited.
+    """
+    found = [record.read(path, sealed=True) for path in Path(folder).glob(f"{method.variant}-s*.json")]
+    return sorted(found, key=lambda told: told["seed"])
+
+
+def scores(folder: str | Path, method: Method, protocol: str, score: str) -> list[float]:
+    """One score of each seed; `protocol` is as the record names it, "(val)" for the threshold of the method's map."""
+    name = f"{protocol} for {method.map}" if protocol.endswith("(val)") else protocol
+    found = [told["protocols"][name]["scores"][method.map][score] for told in records(folder, method)]
+    return [one["value"] for one in found]
+
+
+def told(values: Sequence[float]) -> str:
+    """Mean and half of the range: `0.730 ± 0.025`.
+
+    >>> told([0.70, 0.74, 0.75]), told([0.5]), told([])
+    ('0.730 ± 0.025', '0.500', 'not run')
+    """
+    if not values:
+        return "not run"
+    spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def markdown(folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str]) -> str:
+    """A table: floors and ceiling of the protocol, then every method, with its share of the supervised bound.
+
+    Args:
+        folder: of the records.
+        protocol: see `protocols.names`.
+        titles: of the scores.
+        keys: of the scores in the record; the first one is what the share is of.
+    """
+    head = " | ".join(f"{title} [{protocol}]" for title in titles)
+    lines = [f"| method | learns from | {head} | of the bound | seeds |", "|---" * (4 + len(keys)) + "|"]
+    some = [told for method in METHODS for told in records(folder, method)[:1]]
+    if some:
+        plain = some[0]["protocols"][protocol]
+        for name, limits in {**plain["floors"], "the best any map can get": plain["ceiling"]}.items():
+            lines.append(f"| *{name.replace('_', ' ')}* | | {' | '.join(f'{limits[k]:.3f}' for k in keys)} | | |")
+        if "every_object" in some[0]["floors"] and protocol == "avsbench":
+            alone = f"{some[0]['floors']['every_object']:.3f}"
+            lines.append(f"| *every object, an oracle that does not hear* | | {alone} | {'| ' * (len(keys) - 1)}| |")
+    bound = scores(folder, METHODS[-1], protocol, keys[0])
+    for method in METHODS:
+        each = [scores(folder, method, protocol, key) for key in keys]
+        share = f"{statistics.mean(each[0]) / statistics.mean(bound):.0%}" if bound and each[0] else ""
+        values = " | ".join(map(told, each))
+        lines.append(f"| {method.name} | {method.learns} | {values} | {share} | {len(each[0]) or ''} |")
+    return "\n".join(lines)
+
+
+def listening(folder: str | Path) -> str:
+    """A table: does the map follow the sound? Means over seeds."""
+    lines = ["| method | " + " | ".join(LISTENING.values()) + " |", "|---" * (1 + len(LISTENING)) + "|"]
+    for method in METHODS:
+        found = [told["listening"] for told in records(folder, method) if told["listening"]]
+        if found:
+            means = [statistics.mean(one[key][method.map] for one in found) for key in LISTENING]
+            lines.append(f"| {method.name} | {' | '.join(f'{v:.3f}' for v in means)} |")
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """The commands that make every record of the tables."""
+    rules = "avsbench 'avsbench(val)' vggss-half vggss-adaptive"
+    names = " ".join(dict.fromkeys(method.variant for method in METHODS))
+    return f"uspl study --out results/peers --variants {names} --protocol {rules}"
