@@ -71,7 +71,7 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m codespell_lib
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 bench: install ## times against the equations as they read, all rows or some: make bench ROW=walk
 	@$(PY) -m benchmarks.run $(if $(ROW),--row $(ROW))

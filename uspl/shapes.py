@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
+
 from uspl.html import has_kernel
 from uspl.media import DataError
 from uspl.table import TABLE, read_table
@@ -46,15 +48,17 @@ def sounding_shapes(
     """
     counts = {"train": train, "val": val, "test": test, "negative": (100, 0)[level == "standard"]}
     counts["negative"] = counts["negative"] if negative is None else negative
-    folder = Path(root)
-    if _complete(folder, {"level": level, "seed": seed, "size": size, "seconds": seconds}, counts):
+    folder, made = Path(root), {"level": level, "seed": seed, "size": size, "seconds": seconds}
+    if _complete(folder, made, counts):
         return folder
     progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
-    options = {"level": level, "seed": seed, "size": size, "seconds": seconds, **counts}
-    given = [str(x) for k, v in options.items() for x in (f"--{k}", v)]
+    given = [str(x) for k, v in {**made, **counts}.items() for x in (f"--{k}", v)]
     many = [] if workers is None else ["--workers", str(workers)]
-    _script("make_sounding_shapes.py", [str(folder), *given, *many], progress)
-    _script("prepare_avsbench.py", [str(folder), *many], progress)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        if not _complete(folder, made, counts):  # another process made it, while this one waited
+            _script("make_sounding_shapes.py", [str(folder), *given, *many], progress)
+            _script("prepare_avsbench.py", [str(folder), *many], progress)
     return folder
 
 
