@@ -63,7 +63,7 @@ def run(
         seeds: training seeds.
         runs: where checkpoints live, and below `tables` the executed pages.
         workers: cells at a time, each with its share of the cores; 0 is one for each core.
-        scheduler: address of a Dask scheduler to run on instead.
+        scheduler: address of a Dask scheduler to run on instead; its workers start in the same folder.
         redo: also cells that have a record.
 
     Returns:
@@ -113,17 +113,16 @@ def _job(
     threads: int,
     redo: bool,
 ) -> Job:
-    home = place(table, cell, results, Path(data).name).resolve()
-    pages = Path(runs).resolve() / "tables" / f"table{table.table}"
+    home, pages = place(table, cell, results, Path(data).name), Path(runs) / "tables" / f"table{table.table}"
     asked = Config.from_dict(cfg.as_dict() | cell.changes | {"seed": seed})
     told = {
         "title": f"table {table.table}, {cell.name}, seed {seed}",
         "variant": cell.variant,
         "map": cell.map,
         "config": asked.as_dict(),
-        "data": str(Path(data).resolve()),
+        "data": str(data),
         "out": str(home),
-        "runs": str(Path(runs).resolve() if cfg.visual == "tiny" else pages / cell.folder),
+        "runs": str(runs if cfg.visual == "tiny" else pages / cell.folder),
         "again": redo,
     }
     return Job(home / f"{cell.variant}-s{seed}.json", pages / f"{cell.folder}-s{seed}.ipynb", told, threads)

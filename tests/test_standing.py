@@ -1,0 +1,58 @@
+"""Tables 1 and 2 on Sounding Shapes: what the records say, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uspl import baselines, record, standing
+from uspl.study import PEERS, VARIANTS
+
+
+def write(folder: Path, variant: str, seed: int, value: float, m: str = "m") -> Path:
+    limits = {"floors": {"whole_image": {"miou": 0.14}}, "ceiling": {"miou": 1.0}}
+    plain: dict[str, Any] = {"scores": {m: {"miou": {"value": value}}}} | limits
+    heard = {key: {m: value} for key in standing.LISTENING}
+    told = {"seed": seed, "protocols": {"avsbench": plain, f"avsbench(val) for {m}": plain}, "listening": heard}
+    return record.write(folder / f"{variant}-s{seed}.json", told | {"floors": {"every_object": 0.41}})
+
+
+def table(folder: Path, protocol: str = "avsbench") -> list[list[str]]:
+    text = standing.markdown(folder, protocol, ["mIoU"], ["miou"])
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+
+
+def test_rows_are_what_the_records_say(tmp_path: Path) -> None:
+    for seed, value in ((1, 0.2), (2, 0.3)):
+        write(tmp_path, "ez-vsl", seed, value)
+    write(tmp_path, "supervised-4x", 1, 0.5)
+    rows = {row[0]: row[1:] for row in table(tmp_path)}
+    assert rows["EZ-VSL"] == ["nothing", "0.250 ± 0.050", "50%", "2"]
+    assert rows["supervised bound, SPS"] == ["masks", "0.500", "100%", "1"]
+    assert rows["LVS"] == ["nothing", "not run", "", ""]
+    assert rows["*whole image*"][1] == "0.140"
+    assert rows["*every object, an oracle that does not hear*"][1] == "0.410"
+    assert {len(row) for row in table(tmp_path)} == {5}
+    text = standing.listening(tmp_path)
+    assert "| EZ-VSL | 0.250 | 0.250 | 0.250 | 0.250 |" in text
+    assert "LVS" not in text
+
+
+def test_without_records_nothing_is_said(tmp_path: Path) -> None:
+    assert {row[2] for row in table(tmp_path)[2:]} == {"not run"}
+
+
+def test_an_edited_record_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "ez-vsl", 1, 0.25)
+    path.write_text(path.read_text().replace("0.25", "0.95"))
+    with pytest.raises(ValueError, match=r"ez-vsl-s1.json`, line \d+: the seal does not fit"):
+        table(tmp_path)
+
+
+def test_every_row_can_be_run_and_every_peer_has_one() -> None:
+    named = {method.variant for method in standing.METHODS}
+    assert named <= set(VARIANTS | PEERS)
+    assert set(baselines.METHODS) <= named
+    for method in standing.METHODS:
+        assert method.map in (VARIANTS | PEERS)[method.variant].maps
+        assert f" {method.variant} " in standing.commands()
