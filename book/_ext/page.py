@@ -16,7 +16,9 @@ GROUPS = {
     "data": ["data", "vggsound", "sets", "shapes", "media", "container", "picture", "logmel", "table", "doctor"],
     "speed": ["fast", "pairs", "kernels", "kernels_maps", "deploy", "kept", "machine", "schedule", "patient"],
     "video": ["run", "stream", "watch", "writer", "gate", "acts", "pretrained", "onnx"],
-    "book": ["viz", "html", "inpage", "figures", "figures_affinity", "held", "failures", "tables", "sweeps", "report"],
+    "book": ["viz", "html", "inpage", "figures", "figures_affinity", "held", "failures", "report"],
+    "peers": ["baselines", *(f"baselines.{p.stem}" for p in sorted((LIBRARY / "baselines").glob("[!_]*.py")))],
+    "tables": ["study", "tables", "standing", "sweeps", "cells", "record", "command"],
 }
 
 
@@ -63,7 +65,8 @@ class Library(SphinxDirective):
         self.env.note_dependency(__file__)  # a module that moves to another page leaves this one
         lines = []
         for stem in stems:
-            self.env.note_dependency(str(LIBRARY / f"{stem}.py"))
+            file = LIBRARY / f"{stem.replace('.', '/')}.py"
+            self.env.note_dependency(str(file if file.is_file() else LIBRARY / stem / "__init__.py"))
             lines += [
                 f"## uspl.{stem}",
                 "",
