@@ -2,12 +2,28 @@
 
 from typing import Any
 
+from uspl.baselines.attention10k import Attention10k
+from uspl.baselines.avobject import AVObject
+from uspl.baselines.dmc import DMC
 from uspl.baselines.ez_vsl import EZVSL
+from uspl.baselines.fnac import FNAC
+from uspl.baselines.lvs import LVS
 from uspl.baselines.ogl import OGL
 from uspl.baselines.peer import Features, Peer
+from uspl.baselines.slavc import SLAVC
+from uspl.baselines.sspl import SSPL
 from uspl.config import Config
 
-METHODS: dict[str, Any] = {"ez-vsl": lambda cfg, features: EZVSL(cfg.tau)}
+METHODS: dict[str, Any] = {
+    "ez-vsl": lambda cfg, features: EZVSL(cfg.tau),
+    "lvs": lambda cfg, features: LVS(cfg.tau),
+    "slavc": SLAVC,
+    "fnac": lambda cfg, features: FNAC(cfg.tau),
+    "sspl": lambda cfg, features: SSPL(cfg),
+    "attention10k": lambda cfg, features: Attention10k(cfg.tau),
+    "avobject": lambda cfg, features: AVObject(cfg.tau),
+    "dmc": lambda cfg, features: DMC(cfg),
+}
 
 
 def build(name: str, cfg: Config) -> Peer:
