@@ -10,8 +10,8 @@ from data_sample import sample
 from test_train import small
 from torch import Tensor
 
-from uspl import baselines, evaluate, train
-from uspl.baselines import ez_vsl, ogl
+from uspl import align, baselines, evaluate, train
+from uspl.baselines import ez_vsl, fnac, lvs, ogl, slavc
 from uspl.data import AVSBench
 from uspl.sets import open_set
 
@@ -37,6 +37,35 @@ def test_ez_vsl_is_published(tau: float) -> None:
     name = f"ezvsl_tau{tau}"
     gradients = [held[f"{name}_grad_img"], held[f"{name}_grad_aud"]]
     assert_is_published(ez_vsl.loss(aud, img, tau=tau), held[f"{name}_loss"], [img, aud], gradients)
+
+
+def test_lvs_is_published() -> None:
+    held, (img, aud) = golden("img", "aud")
+    m = align.sounding_map(aud, img)
+    torch.testing.assert_close(m, held["lvs_A"][:, 0], rtol=0, atol=1e-5)
+    sounds, silent = lvs.regions(m.flatten(1))
+    torch.testing.assert_close(sounds.exp(), held["lvs_Pos"].flatten(1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(silent.exp(), held["lvs_Neg"].flatten(1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(lvs.logits(aud, img), held["lvs_logits"], rtol=0, atol=3e-4)
+    gradients = [held["lvs_grad_img"], held["lvs_grad_aud"]]
+    assert_is_published(lvs.loss(aud, img), held["lvs_ce_class0"], [img, aud], gradients)
+
+
+def test_slavc_is_published() -> None:
+    held, inputs = golden("aud", "img", "slavc_aud2", "slavc_img2")
+    names = ("slavc_aud1_target", "slavc_img1_target", "slavc_aud2_target", "slavc_img2_target")
+    target = slavc.Projected(*(held[name] for name in names))
+    gradients = [held[f"slavc_grad_{name}"] for name in ("aud1", "img1", "aud2", "img2")]
+    found = slavc.loss(slavc.Projected(*inputs), target)
+    assert_is_published(found, held["slavc_loss"], inputs, gradients)
+    torch.testing.assert_close(slavc.sounding_map(target), held["slavc_Savl_momentum_eval"] * 0.03, rtol=0, atol=1e-6)
+
+
+def test_fnac_is_published() -> None:
+    held, (img, aud) = golden("img", "aud")
+    torch.testing.assert_close(fnac.terms(aud, img).double(), held["fnac_losses"], rtol=0, atol=1e-5)
+    gradients = [held["fnac_grad_img"], held["fnac_grad_aud"]]
+    assert_is_published(fnac.loss(aud, img), held["fnac_total_w100"], [img, aud], gradients)
 
 
 def test_ogl_is_published() -> None:

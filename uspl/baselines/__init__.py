@@ -2,12 +2,38 @@
 
 from typing import Any
 
+from uspl.baselines.attention10k import Attention10k
+from uspl.baselines.avs import AVS
+from uspl.baselines.avobject import AVObject
+from uspl.baselines.cam import CAM
+from uspl.baselines.dmc import DMC
 from uspl.baselines.ez_vsl import EZVSL
+from uspl.baselines.fnac import FNAC
+from uspl.baselines.irnet import IRNet
+from uspl.baselines.lvs import LVS
+from uspl.baselines.mssl import MSSL
 from uspl.baselines.ogl import OGL
 from uspl.baselines.peer import Features, Peer
+from uspl.baselines.slavc import SLAVC
+from uspl.baselines.sspl import SSPL
+from uspl.baselines.visual import VisualOnly
 from uspl.config import Config
 
-METHODS: dict[str, Any] = {"ez-vsl": lambda cfg, features: EZVSL(cfg.tau)}
+METHODS: dict[str, Any] = {
+    "ez-vsl": lambda cfg, features: EZVSL(cfg.tau),
+    "lvs": lambda cfg, features: LVS(cfg.tau),
+    "slavc": SLAVC,
+    "fnac": lambda cfg, features: FNAC(cfg.tau),
+    "sspl": lambda cfg, features: SSPL(cfg),
+    "attention10k": lambda cfg, features: Attention10k(cfg.tau),
+    "avobject": lambda cfg, features: AVObject(cfg.tau),
+    "dmc": lambda cfg, features: DMC(cfg),
+    "cam": lambda cfg, features: CAM(cfg.widths[3]),
+    "irnet": lambda cfg, features: IRNet(cfg),
+    "mssl": lambda cfg, features: MSSL(cfg),
+    "avs": lambda cfg, features: AVS(cfg),
+    "visual-only": lambda cfg, features: VisualOnly(cfg),
+}
 GUIDED = ("ez-vsl",)  # those that the tables also show with object-guided maps
 
 
