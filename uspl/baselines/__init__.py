@@ -2,12 +2,24 @@
 
 from typing import Any
 
+from uspl.baselines.avs import AVS
+from uspl.baselines.cam import CAM
 from uspl.baselines.ez_vsl import EZVSL
+from uspl.baselines.irnet import IRNet
+from uspl.baselines.mssl import MSSL
 from uspl.baselines.ogl import OGL
 from uspl.baselines.peer import Features, Peer
+from uspl.baselines.visual import VisualOnly
 from uspl.config import Config
 
-METHODS: dict[str, Any] = {"ez-vsl": lambda cfg, features: EZVSL(cfg.tau)}
+METHODS: dict[str, Any] = {
+    "ez-vsl": lambda cfg, features: EZVSL(cfg.tau),
+    "cam": lambda cfg, features: CAM(cfg.widths[3]),
+    "irnet": lambda cfg, features: IRNet(cfg),
+    "mssl": lambda cfg, features: MSSL(cfg),
+    "avs": lambda cfg, features: AVS(cfg),
+    "visual-only": lambda cfg, features: VisualOnly(cfg),
+}
 
 
 def build(name: str, cfg: Config) -> Peer:
