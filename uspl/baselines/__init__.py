@@ -3,8 +3,8 @@
 from typing import Any
 
 from uspl.baselines.attention10k import Attention10k
-from uspl.baselines.avs import AVS
 from uspl.baselines.avobject import AVObject
+from uspl.baselines.avs import AVS
 from uspl.baselines.cam import CAM
 from uspl.baselines.dmc import DMC
 from uspl.baselines.ez_vsl import EZVSL

@@ -45,7 +45,8 @@ class Method(Protocol):
     """What a peer adds: an `nn.Module` with its own layers, if it has any.
 
     `supervision`: what it learns from, "none", "label" or "mask"; `cosine`: whether `score` gives cosines;
-    `heads`: names of its parts that learn at `lr * head_lr`.
+    `heads`: names of its parts that learn at `lr * head_lr`. One that learns from labels has `expect(classes)` too,
+    which is told their number before anything is trained or loaded.
     """
 
     supervision: str
@@ -96,6 +97,7 @@ class Peer(nn.Module):
         order = {name: i for i, name in enumerate(sorted(set(clips.categories)))}
         videos = (id.rsplit("_", 1)[0] for id in clips.ids)
         self.labels = {video: order[kind] for video, kind in zip(videos, clips.categories, strict=True)}
+        self.method.expect(len(order))
 
     def forward(self, batch: Batch, generator: torch.Generator, moment: Moment) -> dict[str, Tensor]:
         """The losses of one step."""
