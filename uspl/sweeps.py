@@ -27,12 +27,12 @@ class Cell(NamedTuple):
     @property
     def name(self) -> str:
         """`beta 10, t 8`."""
-        return self.title or ", ".join(f"{field} {value:g}" for field, value in self.changes.items())
+        return self.title or ", ".join(f"{field} {_told(value)}" for field, value in self.changes.items())
 
     @property
     def folder(self) -> str:
         """`beta-10-t-8`: where its records lie."""
-        fields = "-".join(f"{field}-{value:g}" for field, value in self.changes.items()).replace("_", "-")
+        fields = "-".join(f"{field}-{_told(value)}" for field, value in self.changes.items()).replace("_", "-")
         return fields or f"{self.variant}-{self.map}".replace("_", "-")
 
 
@@ -97,12 +97,16 @@ def _sweep(node: yaml.Node, path: Path) -> Sweep:
             Config.from_dict(Config.tiny().as_dict() | given)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {_line(node, given)}: {error}") from error
-        key = ",".join(f"{value:g}" for value in given.values()) if given else title
+        key = ",".join(map(_told, given.values())) if given else title
         cells.append(Cell(given, variant, m, published.pop(key.replace(" ", ""), None), title))
     if published:
         raise ValueError(f"{path}, line {line}: `paper` names a cell that the table does not have: {list(published)}.")
     more = {key: held.get(key, "") for key in ("notebook", "command", "record")}
     return Sweep(held["table"], held["title"], cells=cells, **more)
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _plain(node: yaml.Node) -> dict[str, Any]:
