@@ -22,7 +22,8 @@ from uspl.config import Config
 METHODS: dict[str, Any] = {
     "ez-vsl": lambda cfg, features: EZVSL(cfg.tau),
     "lvs": lambda cfg, features: LVS(cfg.tau),
-    "slavc": SLAVC,
+    # From random start the whole training has a few hundred steps; at 0.999 the slow branch would hardly leave it.
+    "slavc": lambda cfg, features: SLAVC(cfg, features, momentum=0.99 if cfg.visual_weights == "none" else 0.999),
     "fnac": lambda cfg, features: FNAC(cfg.tau),
     "sspl": lambda cfg, features: SSPL(cfg),
     "attention10k": lambda cfg, features: Attention10k(cfg.tau),
