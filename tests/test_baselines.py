@@ -115,5 +115,5 @@ def test_unknown_names_are_refused() -> None:
         baselines.build("ezvsl", small())
     with pytest.raises(ValueError, match=r"ends in '\+ogl' or in nothing; got 'ogi'"):
         baselines.add("ogi", baselines.build("ez-vsl", small()))
-    with pytest.raises(ValueError, match="`maps` must be among m, m_cos; got 'm_fine'"):
+    with pytest.raises(ValueError, match="`maps` must be among m and m_cos; got 'm_fine'"):
         next(evaluate.predict(baselines.build("ez-vsl", small()), AVSBench(sample(), "val", size=32), maps=("m_fine",)))

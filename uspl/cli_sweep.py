@@ -33,7 +33,7 @@ def sweep(
         out: where the records go, in `table<N>/<cell>`.
         seeds: how many trainings each cell gets: seeds 1, 2, ...
         jobs: cells at a time; 0 is one for each core.
-        scheduler: address of a Dask scheduler to run on, for instance tcp://host:8786.
+        scheduler: address of a Dask scheduler to run on, as it prints it when it starts.
         redo: also cells that have a record; trained weights in `runs` are used again.
     """
     from uspl import cells as run

@@ -84,7 +84,7 @@ def hear(
             raise ValueError(f"`sound` must be {words} or 'noise'; got {name!r}.")
     for name in maps:
         if name not in model.MAPS:
-            raise ValueError(f"`maps` must be among {', '.join(model.MAPS)}; got {name!r}.")
+            raise ValueError(f"`maps` must be among {', '.join(model.MAPS[:-1])} and {model.MAPS[-1]}; got {name!r}.")
     model.eval()
     cfg, device = model.cfg, next(model.parameters()).device
     precision = "bf16" if cfg.precision == "bf16" and has_bf16(device) else "fp32"

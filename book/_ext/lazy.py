@@ -27,6 +27,8 @@ LABEL = re.compile(r'(<button class="btn search-button-field[^>]*?)\s+title="Sea
 FOLDED = re.compile(r'<summary aria-label="Toggle hidden content">')
 MODES = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
 ARROW = re.compile(r'<summary>(?=<span class="toctree-toggle")')
+# Sphinx puts the list of a package's modules between the items of another list.
+NESTED = re.compile(r'(</li>\s*)<ul>((?:<li><a href="uspl/[^"]*">[^<]*</a></li>\s*)+)</ul>')
 LEAST = 4096  # characters; less is not worth a request
 ENDINGS = {"image/webp": "webp", "image/png": "png", "audio/wav": "wav", "video/mp4": "mp4"}
 URI = re.compile(r'(<(?P<tag>img|audio|video|source)\b[^>]*?) src="data:(?P<type>[\w/]+);base64,(?P<data>[^"]+)"')
@@ -64,7 +66,7 @@ def lighter(text: str, page: Path, media: Path) -> str:
 
 def named(text: str) -> str:
     """The page with names and roles as a screen reader needs them, where the theme's are wrong."""
-    text = LABEL.sub(r"\1\2", ROLES.sub("", text))
+    text = NESTED.sub(r"\1\2", LABEL.sub(r"\1\2", ROLES.sub("", text)))
     return ARROW.sub('<summary aria-label="pages below">', FOLDED.sub("<summary>", MODES.sub(r"\1", text)))
 
 
