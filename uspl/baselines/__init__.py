@@ -2,32 +2,30 @@
 
 from typing import Any
 
+from uspl.baselines import avobject, ez_vsl, lvs
 from uspl.baselines.attention10k import Attention10k
-from uspl.baselines.avobject import AVObject
 from uspl.baselines.avs import AVS
 from uspl.baselines.cam import CAM
 from uspl.baselines.dmc import DMC
-from uspl.baselines.ez_vsl import EZVSL
 from uspl.baselines.fnac import FNAC
 from uspl.baselines.irnet import IRNet
-from uspl.baselines.lvs import LVS
 from uspl.baselines.mssl import MSSL
 from uspl.baselines.ogl import OGL
-from uspl.baselines.peer import Features, Peer
+from uspl.baselines.peer import Contrast, Features, Peer
 from uspl.baselines.slavc import SLAVC
 from uspl.baselines.sspl import SSPL
 from uspl.baselines.visual import VisualOnly
 from uspl.config import Config
 
 METHODS: dict[str, Any] = {
-    "ez-vsl": lambda cfg, features: EZVSL(cfg.tau),
-    "lvs": lambda cfg, features: LVS(cfg.tau),
+    "ez-vsl": lambda cfg, features: Contrast(ez_vsl.loss, cfg.tau),
+    "lvs": lambda cfg, features: Contrast(lvs.loss, cfg.tau),
     # From random start the whole training has a few hundred steps; at 0.999 the slow branch would hardly leave it.
     "slavc": lambda cfg, features: SLAVC(cfg, features, momentum=0.99 if cfg.visual_weights == "none" else 0.999),
     "fnac": lambda cfg, features: FNAC(cfg.tau),
     "sspl": lambda cfg, features: SSPL(cfg),
     "attention10k": lambda cfg, features: Attention10k(cfg.tau),
-    "avobject": lambda cfg, features: AVObject(cfg.tau),
+    "avobject": lambda cfg, features: Contrast(avobject.loss, cfg.tau),
     "dmc": lambda cfg, features: DMC(cfg),
     "cam": lambda cfg, features: CAM(cfg.widths[3]),
     "irnet": lambda cfg, features: IRNet(cfg),

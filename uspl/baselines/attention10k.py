@@ -9,10 +9,9 @@ by annotated places is left out.
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from uspl import align
-from uspl.baselines.peer import Features
+from uspl.baselines.peer import Contrast, Features
 from uspl.batch import Batch
 from uspl.objective import Moment
 
@@ -68,21 +67,18 @@ def loss(
     return (t[0] ** 2 + (1 - t[1]) ** 2).mean()
 
 
-class Attention10k(nn.Module):
+class Attention10k(Contrast):
     """The loss above, the wrong sound drawn from the batch; the map is the cosine, the attention before its softmax.
 
     Args:
         tau: temperature of the attention.
     """
 
-    supervision, cosine, heads = "none", True, ()
-
     def __init__(self, tau: float) -> None:
-        super().__init__()
-        self.tau = tau
+        super().__init__(loss, tau)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         f_a, f_v = features.encode_sound(batch.sound), features.encode_image(batch.image)[1]
@@ -90,8 +86,4 @@ class Attention10k(nn.Module):
         shift = torch.randint(1, b, (1,), generator=generator)  # never the image's own sound
         other = (torch.arange(b) + shift) % b
         with torch.autocast(f_v.device.type, enabled=False):
-            return {"loss": loss(f_a, f_v, other.to(f_a.device), tau=self.tau)}
-
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
-        """The cosine."""
-        return align.sounding_map(features.encode_sound(sound), features.encode_image(image)[1])
+            return {"loss": self.loss(f_a, f_v, other.to(f_a.device), tau=self.tau)}

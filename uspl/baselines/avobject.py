@@ -9,12 +9,9 @@ another time; the objects serve the contrast in training, where the paper extrac
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from uspl import align
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
-from uspl.objective import Moment
 
 
 def near(h: int, w: int, radius: int) -> Bool[Tensor, "k k"]:
@@ -89,29 +86,3 @@ def loss(
     """
     found = objects(f_a, f_v, tau=tau, count=count, radius=radius)
     return align.mmicl_loss(f_a, found.transpose(1, 2).unsqueeze(3), tau=tau, symmetric=True)
-
-
-class AVObject(nn.Module):
-    """The loss above on the projected features; the map is the cosine.
-
-    Args:
-        tau: temperature.
-    """
-
-    supervision, cosine, heads = "none", True, ()
-
-    def __init__(self, tau: float) -> None:
-        super().__init__()
-        self.tau = tau
-
-    def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
-    ) -> dict[str, Tensor]:
-        """ "loss"."""
-        f_v = features.encode_image(batch.image)[1]
-        with torch.autocast(f_v.device.type, enabled=False):
-            return {"loss": loss(features.encode_sound(batch.sound), f_v, tau=self.tau)}
-
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
-        """The cosine."""
-        return align.sounding_map(features.encode_sound(sound), features.encode_image(image)[1])

@@ -96,7 +96,7 @@ class AVS(nn.Module):
         return logits.squeeze(1).float()
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         return {"loss": visual.loss(self.logits(features, batch.image, batch.sound), batch.mask)}

@@ -113,10 +113,9 @@ class CAM(nn.Module):
         return heard_map(self.maps(f), self.shares(sound))
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
-        assert labels is not None
         return {"loss": self.learn(features.visual(batch.image)[3], features.audio(batch.sound), labels)}
 
     def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:

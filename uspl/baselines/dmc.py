@@ -97,7 +97,7 @@ class DMC(nn.Module):
         self.hear = nn.Linear(cfg.dim, clusters * cfg.dim, bias=False)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         heard, _, centres = self._match(features, batch.image, batch.sound)

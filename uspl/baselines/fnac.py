@@ -8,11 +8,10 @@ Simplified: no masking of the spectrogram and no weight decay.
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from uspl import align
 from uspl.baselines import ez_vsl
-from uspl.baselines.peer import Features
+from uspl.baselines.peer import Contrast, Features
 from uspl.baselines.slavc import dropped
 from uspl.batch import Batch
 from uspl.objective import Moment
@@ -72,7 +71,7 @@ def loss(
     return found[0] + weight * found[1:].sum()
 
 
-class FNAC(nn.Module):
+class FNAC(Contrast):
     """EZ-VSL first, then the loss above; the map is the cosine.
 
     Args:
@@ -81,14 +80,12 @@ class FNAC(nn.Module):
         dropout: share of the image features that is dropped in training.
     """
 
-    supervision, cosine, heads = "none", True, ()
-
     def __init__(self, tau: float, *, start: float = 5 / 30, dropout: float = 0.9) -> None:
-        super().__init__()
-        self.tau, self.start, self.dropout = tau, start, dropout
+        super().__init__(loss, tau)
+        self.start, self.dropout = start, dropout
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         seen = features.visual(batch.image)[3]
@@ -96,8 +93,5 @@ class FNAC(nn.Module):
             seen = dropped(seen, self.dropout, generator)
         f_a, f_v = features.encode_sound(batch.sound), features.project_v(seen).float()
         with torch.autocast(f_v.device.type, enabled=False):
-            return {"loss": loss(f_a, f_v, tau=self.tau, weight=100.0 if moment.progress >= self.start else 0.0)}
-
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
-        """The cosine."""
-        return align.sounding_map(features.encode_sound(sound), features.encode_image(image)[1])
+            weight = 100.0 if moment.progress >= self.start else 0.0
+            return {"loss": self.loss(f_a, f_v, tau=self.tau, weight=weight)}

@@ -100,10 +100,9 @@ class IRNet(nn.Module):
         return refine.trimap(refined, beta_l=cfg.beta_l, beta_h=cfg.beta_h)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss", and its parts "cam" and "aff"; "aff" is 0 in the first half."""
-        assert labels is not None
         stages = features.visual(batch.image)
         l_cam = self.cam.learn(stages[3], features.audio(batch.sound), labels)
         l_aff = torch.zeros_like(l_cam)

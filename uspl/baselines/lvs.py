@@ -7,12 +7,7 @@ is not decided; the last part is left out. Simplified: the encoders of this libr
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
-
-from uspl import align
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
-from uspl.objective import Moment
+from torch import Tensor
 
 OWN = -99.0  # factor on a pair's own place among the easy negatives, as published: it is to vanish from the sum
 
@@ -100,29 +95,3 @@ def loss(
     """Their contrast: cross-entropy of `logits`, the positive is the answer, mean over the batch; same arguments."""
     found = logits(f_a, f_v, tau=tau, high=high, low=low, width=width)
     return (found.logsumexp(1) - found[:, 0]).mean()
-
-
-class LVS(nn.Module):
-    """The loss above on the projected features; the map is the cosine.
-
-    Args:
-        tau: temperature.
-    """
-
-    supervision, cosine, heads = "none", True, ()
-
-    def __init__(self, tau: float) -> None:
-        super().__init__()
-        self.tau = tau
-
-    def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
-    ) -> dict[str, Tensor]:
-        """ "loss"."""
-        f_v = features.encode_image(batch.image)[1]
-        with torch.autocast(f_v.device.type, enabled=False):
-            return {"loss": loss(features.encode_sound(batch.sound), f_v, tau=self.tau)}
-
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
-        """The cosine."""
-        return align.sounding_map(features.encode_sound(sound), features.encode_image(image)[1])

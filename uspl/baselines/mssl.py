@@ -94,10 +94,9 @@ class MSSL(nn.Module):
         return (heard * weight).clamp_min(0)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss", and its parts "cam", "pair" and "align"; "align" is 0 in the first half."""
-        assert labels is not None
         stages, f_v = features.encode_image(batch.image)
         heard = features.audio(batch.sound)
         l_cam = self.cam.learn(stages[3], heard, labels)

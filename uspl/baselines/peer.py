@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -54,12 +54,39 @@ class Method(Protocol):
     heads: tuple[str, ...]
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
-        """Losses by name; "loss" is the one to descend."""
+        """Losses by name, "loss" is the one to descend; `labels` (B,) are empty where it does not learn from them."""
 
     def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """One map for each image and sound: cosines in [-1, 1], or shares in [0, 1]."""
+
+
+class Contrast(nn.Module):
+    """A method that adds only a loss on the projected features, without layers of its own; the map is the cosine.
+
+    Args:
+        loss: of F_a (B, C), F_v (B, C, h, w) and `tau`.
+        tau: temperature.
+    """
+
+    supervision, cosine, heads = "none", True, ()
+
+    def __init__(self, loss: Callable[..., Tensor], tau: float) -> None:
+        super().__init__()
+        self.loss, self.tau = loss, tau
+
+    def losses(
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+    ) -> dict[str, Tensor]:
+        """ "loss"."""
+        f_a, f_v = features.encode_sound(batch.sound), features.encode_image(batch.image)[1]
+        with torch.autocast(f_v.device.type, enabled=False):
+            return {"loss": self.loss(f_a, f_v, tau=self.tau)}
+
+    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+        """The cosine."""
+        return align.sounding_map(features.encode_sound(sound), features.encode_image(image)[1])
 
 
 class Peer(nn.Module):
@@ -101,10 +128,8 @@ class Peer(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator, moment: Moment) -> dict[str, Tensor]:
         """The losses of one step."""
-        labels = None
-        if self.method.supervision == "label":
-            names = [self.labels[id.rsplit("_", 1)[0]] for id in batch.ids]
-            labels = torch.tensor(names, device=batch.image.device)
+        known = [self.labels[id.rsplit("_", 1)[0]] for id in batch.ids] if self.method.supervision == "label" else []
+        labels = torch.tensor(known, dtype=torch.long, device=batch.image.device)
         losses: dict[str, Tensor] = self.method.losses(self.features, batch, labels, generator, moment)
         return losses
 

@@ -128,7 +128,7 @@ class SLAVC(nn.Module):
         self.target_second.requires_grad_(False)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         if self.training:

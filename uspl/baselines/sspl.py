@@ -94,7 +94,7 @@ class SSPL(nn.Module):
         self.predict = nn.Sequential(*squeeze, nn.Linear(narrow, c))
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         gain, shift = (torch.rand(2, len(batch.ids), 3, 1, 1, generator=generator) * 0.8 - 0.4).to(batch.image.device)

@@ -61,7 +61,7 @@ class VisualOnly(nn.Module):
         self.decoder = new_decoder(cfg)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor | None, generator: torch.Generator, moment: Moment
+        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
     ) -> dict[str, Tensor]:
         """ "loss"."""
         stages: Sequence[Tensor] = features.visual(batch.image)
