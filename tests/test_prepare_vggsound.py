@@ -1,5 +1,6 @@
 """data_scripts/prepare_vggsound.py: frame and sound of the middle, no clip lost, repeated, replaced or waited for."""
 
+import functools
 import json
 import os
 import shutil
@@ -176,6 +177,8 @@ def test_real_films(tmp_path: Path) -> None:
 def script(*given: object, **options: object) -> subprocess.Popen[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(ROOT / "data_scripts/prepare_vggsound.py"), *map(str, given)]
+    # Tests started in the background of a shell inherit that Ctrl-C is ignored.
+    options["preexec_fn"] = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 
@@ -186,7 +189,7 @@ def until(holds: object, seconds: float = 300) -> None:
     assert holds()  # type: ignore[operator]
 
 
-MANY = 400  # clips: a busy machine finishes fewer before it is told to stop
+MANY = 150  # clips: a machine finishes fewer before it is told to stop
 
 
 @pytest.mark.parametrize(("how", "shards"), [(signal.SIGKILL, "0"), (signal.SIGKILL, "6"), (signal.SIGINT, "0")])

@@ -181,6 +181,21 @@ def test_the_schedule_ramps_and_falls() -> None:
     assert schedule.factor(small(schedule="constant", ramp_steps=0), 100)(50) == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "scores", "merit"),
+    [
+        ({}, {"val_m_crs": 0.1, "val_m_fine": 0.2, "val_m": 0.3}, 0.3),
+        ({"lambda3": 0.0}, {"val_m_crs": 0.1, "val_m_fine": 0.2}, 0.2),
+        ({"lambda3": 0.0, "lambda2": 0.0}, {"val_m": 0.4, "val_loss": 7.0}, 0.4),  # a peer has one map
+        ({}, {"val_mmicl": 2.0}, -2.0),
+    ],
+)
+def test_the_best_epoch_is_that_of_the_map_in_question(
+    changes: dict[str, float], scores: dict[str, float], merit: float
+) -> None:
+    assert schedule.merit(Config.tiny(**changes), scores) == merit
+
+
 def test_delta_rises_in_the_warm_up_alone() -> None:
     cfg = small(delta=0.6, delta_ramp=0.5, warmup_epochs=8)
     assert [round(schedule.delta(cfg, False, e), 2) for e in range(6)] == [0, 0.15, 0.3, 0.45, 0.6, 0.6]
