@@ -124,7 +124,9 @@ def has_kernel() -> bool:
     return os.environ.get("USPL_STATIC") != "1" and any(h in os.environ for h in hosts)
 
 
-def static(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, caption: str) -> str:
+def static(
+    draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, caption: str, *, kind: str = "uspl"
+) -> str:
     """Every picture drawn beforehand, behind one `<input type="range">` per control.
 
     Without scripts, and on paper, the pictures stand side by side. The id comes from the content, so that the same
@@ -147,7 +149,7 @@ def static(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, c
         )
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure class="uspl uspl-sweep" id="{name}"><style>{_STYLE}</style>{"".join(pictures)}{"".join(inputs)}'
+        f'<figure class="{kind} uspl-sweep" id="{name}"><style>{_STYLE}</style>{"".join(pictures)}{"".join(inputs)}'
         f"{below}<script>{_SCRIPT.replace('ID', name)}</script></figure>"
     )
 

@@ -80,7 +80,7 @@ class VGGSound(Dataset[Clip]):
 
     @property
     def ids(self) -> list[str]:
-        """Made on demand: only arrays are kept, which worker processes share."""
+        """Of each pair, made on demand, since only arrays are kept, which worker processes share."""
         return [str(id, "utf-8") for id in self._ids]
 
     @property

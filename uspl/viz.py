@@ -130,9 +130,17 @@ def figure(shown: Figure | Any, *, alt: str, caption: str = "") -> HTML:
         alt: what is to be seen, in words, for those who do not see it.
         caption: plain text below the picture.
     """
-    p = render(shown) if isinstance(shown, Figure) else picture(shown)
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return HTML(f'<figure class="uspl">{html.img(p, alt)}{below}</figure>')
+    return HTML(f'<figure class="{_kind(shown)}">{html.img(_drawn(shown), alt)}{below}</figure>')
+
+
+def _drawn(shown: Figure | Any) -> Picture:
+    return render(shown) if isinstance(shown, Figure) else picture(shown)
+
+
+def _kind(shown: Figure | Any) -> str:
+    """Its class on the page: lines and bars change with the theme, what has a picture or a map in it does not."""
+    return "uspl chart" if isinstance(shown, Figure) and not any(ax.images for ax in shown.axes) else "uspl"
 
 
 def maps_figure(image: Any, maps: Mapping[str, Any], *, alt: str, caption: str = "", height: int = 170) -> HTML:
@@ -175,7 +183,7 @@ def sweep(
     """Pictures behind one slider.
 
     Args:
-        frames: pictures, one per value.
+        frames: pictures or matplotlib figures, one per value.
         values: what the slider shows, in order.
         label: name of the slider, for instance "t, steps of the walk".
         alt: what the pictures show; the value is added to each.
@@ -212,13 +220,14 @@ def live(
     """
     first = {name: values[0] for name, values in controls.items()} | dict(start or {})
 
+    shown = draw(**first)
+
     def drawn(**choice: Any) -> Picture:
-        result = draw(**choice)
-        return render(result) if isinstance(result, Figure) else picture(result)
+        return _drawn(shown if choice == first else draw(**choice))
 
     if html.has_kernel():
         return html.control(drawn, controls, first, alt, caption)
-    return HTML(html.static(drawn, controls, first, alt, caption))
+    return HTML(html.static(drawn, controls, first, alt, caption, kind=_kind(shown)))
 
 
 def show(fn: Callable[..., Any], *, docstring: bool = False) -> Markdown:

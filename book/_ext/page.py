@@ -45,6 +45,11 @@ def plain_words(app: Any, what: str, name: str, obj: Any, options: Any, lines: l
             lines[i] = "".join(parts)
 
 
+def without_words(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Fields of a named tuple stand in its signature; Python's word for each, an alias, says nothing."""
+    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def without_thebe(app: Any, config: Any) -> None:
     """Jupyter Book always loads Thebe, whose scripts point to another host; its listeners are taken out."""
     for listeners in app.events.listeners.values():
@@ -84,6 +89,7 @@ def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_directive("library", Library)
     app.connect("autodoc-process-docstring", plain_words, priority=400)
+    app.connect("autodoc-skip-member", without_words)
     app.connect("config-inited", without_thebe, priority=0)
     app.connect("html-page-context", finish_page)
     return {"parallel_read_safe": True}
