@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from uspl import command, record
+from uspl import command, oracles, record
 from uspl.baselines import GUIDED, METHODS
 from uspl.config import Config, differences
 from uspl.evaluate import area, evaluate
@@ -36,6 +36,7 @@ VARIANTS: dict[str, Variant] = {
     "sps-without-smr": Variant({"lambda2": 0.0, "teacher": "m_crs"}),
     "smr": Variant({"lambda3": 0.0}, maps=("m_fine",)),
     "full": Variant({}, maps=("m_crs", "m_fine", "m"), listen=True),
+    "best": Variant({"epochs": 20}, maps=("m_crs", "m_fine", "m"), listen=True),
     "supervised": Variant({"lambda2": 0.0, "teacher": "mask"}),
     "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 10}),
     "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 20}),
@@ -128,6 +129,8 @@ def study(
                     workers=cfg.workers,
                 )
                 splits = {row["split"] for row in read_table(root)} if variant.listen and boxes is None else ()
+                if variant.listen and variant.method == "uspl" and boxes is None:
+                    values["oracles"] = oracles.replaced(model, clips)
                 if "negative" in splits:
                     values["listening"]["negative"] = area(model, opened("negative"), maps=variant.maps)
                 about = _about(asked, trained, variant) | {"variant": name, "data": root.name}

@@ -18,7 +18,7 @@ GROUPS = {
     "video": ["run", "stream", "watch", "writer", "gate", "acts", "pretrained", "onnx"],
     "book": ["viz", "html", "inpage", "figures", "figures_affinity", "held", "failures", "report"],
     "peers": ["baselines", *(f"baselines.{p.stem}" for p in sorted((LIBRARY / "baselines").glob("[!_]*.py")))],
-    "tables": ["study", "tables", "standing", "sweeps", "cells", "record", "command"],
+    "tables": ["study", "tables", "standing", "oracles", "sweeps", "cells", "record", "command"],
 }
 
 

@@ -78,11 +78,13 @@ class FNAC(Contrast):
         tau: temperature.
         start: share of the training that is EZ-VSL alone; 5 of 30 epochs as published.
         dropout: share of the image features that is dropped in training.
+        weight: of the three distances. They are means over B x B pairs of shares that sum to 1 over B: as published,
+            100 with batches of 256, they count as much as 100 B / 256 with batches of B.
     """
 
-    def __init__(self, tau: float, *, start: float = 5 / 30, dropout: float = 0.9) -> None:
+    def __init__(self, tau: float, *, start: float = 5 / 30, dropout: float = 0.9, weight: float = 100.0) -> None:
         super().__init__(loss, tau)
-        self.start, self.dropout = start, dropout
+        self.start, self.dropout, self.weight = start, dropout, weight
 
     def losses(
         self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
@@ -93,5 +95,5 @@ class FNAC(Contrast):
             seen = dropped(seen, self.dropout, generator)
         f_a, f_v = features.encode_sound(batch.sound), features.project_v(seen).float()
         with torch.autocast(f_v.device.type, enabled=False):
-            weight = 100.0 if moment.progress >= self.start else 0.0
+            weight = self.weight if moment.progress >= self.start else 0.0
             return {"loss": self.loss(f_a, f_v, tau=self.tau, weight=weight)}
