@@ -1,5 +1,6 @@
 """Section 4.2: scores do not depend on the batch, records are whole, the study's table is made from them alone."""
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,27 @@ def test_the_study_writes_one_record_per_row_and_seed_and_goes_on(tmp_path: Path
     assert tables.listening(tmp_path / "out").count("\n") == 4
     with pytest.raises(ValueError, match="`variants` must be among"):
         study.study(small(), sample(), tmp_path / "out", variants=("magic",))
+
+
+def test_other_clips_are_scored_with_weights_and_threshold_of_these(tmp_path: Path) -> None:
+    other = tmp_path / "fresh"
+    shutil.copytree(sample(), other)
+    table = other / "s4_meta_data.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *(line for line in lines if line.endswith(",test"))]))  # nothing to train on
+    given: dict[str, Any] = {"seeds": (1,), "variants": ("mmicl",), "protocols": ("avsbench", "avsbench(val)")}
+    here, there = (
+        record.read(study.study(small(), sample(), tmp_path / out, test_data=data, runs=tmp_path / "runs", **given)[0])
+        for out, data in (("a", None), ("b", other))
+    )
+    assert there["scores"] == here["scores"]
+    assert (
+        there["protocols"]["avsbench(val) for m_crs"]["scores"]
+        == here["protocols"]["avsbench(val) for m_crs"]["scores"]
+    )
+    assert (there["data"], there["test_data"]) == (sample().name, "fresh")
+    assert f"--test-data {other}" in there["command"]
+    assert "test_data" not in here
 
 
 def test_the_best_supervised_length_is_chosen_on_validation(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ METHODS: tuple[Method, ...] = (
     Method("USPL, M_crs", "nothing", "full", "m_crs"),
     Method("USPL, M_fine", "nothing", "full", "m_fine"),
     Method("USPL, SPS", "nothing", "full"),
+    Method("USPL beyond the paper, M_fine", "nothing", "best", "m_fine"),
+    Method("USPL beyond the paper, SPS", "nothing", "best"),
     Method("CAM", "labels", "cam"),
     Method("IRNet", "labels", "irnet"),
     Method("MSSL", "labels", "mssl"),

@@ -36,14 +36,16 @@ VARIANTS: dict[str, Variant] = {
     "sps-without-smr": Variant({"lambda2": 0.0, "teacher": "m_crs"}),
     "smr": Variant({"lambda3": 0.0}, maps=("m_fine",)),
     "full": Variant({}, maps=("m_crs", "m_fine", "m"), listen=True),
-    "best": Variant({"epochs": 20}, maps=("m_crs", "m_fine", "m"), listen=True),
     "supervised": Variant({"lambda2": 0.0, "teacher": "mask"}),
     "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 10}),
     "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 20}),
 }
 
-# The peers of Tables 1 and 2, trained for as long as both phases of USPL.
-PEERS = {name: Variant({}, listen=True, method=name) for name in (*METHODS, *(f"{name}+ogl" for name in GUIDED))}
+# Beyond the paper's recipe, and the peers of Tables 1 and 2, trained for as long as both phases of USPL.
+BEST = {name: there for name, (_, there) in differences(Config.tiny(), Config.best()).items()}
+PEERS = {"best": Variant(BEST, maps=("m_crs", "m_fine", "m"), listen=True)} | {
+    name: Variant({}, listen=True, method=name) for name in (*METHODS, *(f"{name}+ogl" for name in GUIDED))
+}
 
 
 def study(
@@ -54,6 +56,7 @@ def study(
     seeds: Iterable[int] = (1, 2, 3),
     variants: Iterable[str] = tuple(VARIANTS),
     split: str = "test",
+    test_data: str | Path | None = None,
     boxes: str | Path | None = None,
     protocols: Sequence[str] = (),
     train_list: str | Path | None = None,
@@ -71,6 +74,8 @@ def study(
         seeds: training seeds.
         variants: names from `VARIANTS` or `PEERS`.
         split: "val" while a recipe is chosen, "test" once it is frozen.
+        test_data: another folder whose split is scored, for instance clips that were drawn after all choices; what
+            is trained, and what validation chooses, stays that of `data_root`.
         boxes: VGG-SS's box file; its pairs are scored instead of a split.
         protocols: see `uspl.protocols`. When none is named: "avsbench", also with the threshold that validation
             chooses, or with `boxes` "vggss-half" and "vggss-adaptive".
@@ -95,9 +100,8 @@ def study(
         if name not in VARIANTS | PEERS:
             raise ValueError(f"`variants` must be among {', '.join(VARIANTS | PEERS)}; got {name!r}.")
     root, paths = Path(data_root), []
-    opened = functools.partial(
-        open_set, root, partial=partial, size=cfg.image_size, seconds=cfg.seconds, sound=cfg.sound
-    )
+    scored = Path(test_data or root)
+    opened = functools.partial(open_set, partial=partial, size=cfg.image_size, seconds=cfg.seconds, sound=cfg.sound)
     for seed in seeds:
         for name in chosen:
             path = Path(out) / f"{name}-s{seed}.json"
@@ -105,9 +109,9 @@ def study(
                 variant = (VARIANTS | PEERS)[name]
                 asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
                 # Everything is opened before hours are spent on training.
-                clips, val = opened(split, boxes=boxes), None
+                clips, val = opened(scored, split, boxes=boxes), None
                 if any("(val)" in rule for rule in rules):
-                    val = opened("val")
+                    val = opened(root, "val")
                 model, trained = train_or_load(
                     asked,
                     root,
@@ -128,14 +132,22 @@ def study(
                     partial=partial,
                     workers=cfg.workers,
                 )
-                splits = {row["split"] for row in read_table(root)} if variant.listen and boxes is None else ()
+                splits = {row["split"] for row in read_table(scored)} if variant.listen and boxes is None else ()
                 if variant.listen and variant.method == "uspl" and boxes is None:
                     values["oracles"] = oracles.replaced(model, clips)
                 if "negative" in splits:
-                    values["listening"]["negative"] = area(model, opened("negative"), maps=variant.maps)
+                    values["listening"]["negative"] = area(model, opened(scored, "negative"), maps=variant.maps)
                 about = _about(asked, trained, variant) | {"variant": name, "data": root.name}
                 about["split"] = split if boxes is None else Path(boxes).name
-                more = {"protocol": protocols, "boxes": boxes, "train-list": train_list, "partial": partial}
+                if test_data:
+                    about["test_data"] = scored.name
+                more = {
+                    "test-data": test_data,
+                    "protocol": protocols,
+                    "boxes": boxes,
+                    "train-list": train_list,
+                    "partial": partial,
+                }
                 words = f"uspl study --data {shlex.quote(str(root))} --variants {name} --seeds {seed} --split {split}"
                 about["command"] = words + command.flags(cfg, more)
                 record.write(path, about | values)
