@@ -56,3 +56,11 @@ def test_every_row_can_be_run_and_every_peer_has_one() -> None:
     for method in standing.METHODS:
         assert method.map in (VARIANTS | PEERS)[method.variant].maps
         assert f" {method.variant} " in standing.commands()
+    assert " --variants full best supervised-4x --protocol" in standing.fresh_commands()
+
+
+def test_some_methods_make_a_table_of_their_own(tmp_path: Path) -> None:
+    write(tmp_path, "supervised-4x", 1, 0.5)
+    text = standing.markdown(tmp_path, "avsbench", ["mIoU"], ["miou"], standing.OWN)
+    assert "| USPL, SPS | nothing | not run | | |" in text.replace("  ", " ")
+    assert "EZ-VSL" not in text

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uspl import record
 
 FOLDER = "peers/sounding-shapes"
+FRESH = "fresh/sounding-shapes"  # scored on clips that were drawn after every choice
 
 
 class Method(NamedTuple):
@@ -41,6 +42,7 @@ METHODS: tuple[Method, ...] = (
     Method("AVS", "masks", "avs"),
     Method("supervised bound, SPS", "masks", "supervised-4x"),
 )
+OWN = tuple(method for method in METHODS if method.variant in ("full", "best", "supervised-4x"))
 LISTENING = {
     "own": "maximum on its own object",
     "swap": "moves with the other sound",
@@ -78,7 +80,9 @@ def told(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.3f}{spread}"
 
 
-def markdown(folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str]) -> str:
+def markdown(
+    folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str], methods: Sequence[Method] = METHODS
+) -> str:
     """A table: floors and ceiling of the protocol, then every method, with its share of the supervised bound.
 
     Args:
@@ -86,10 +90,11 @@ def markdown(folder: str | Path, protocol: str, titles: Sequence[str], keys: Seq
         protocol: see `protocols.names`.
         titles: of the scores.
         keys: of the scores in the record; the first one is what the share is of.
+        methods: the lines.
     """
     head = " | ".join(f"{title} [{protocol}]" for title in titles)
     lines = [f"| method | learns from | {head} | of the bound | seeds |", "|---" * (4 + len(keys)) + "|"]
-    some = [told for method in METHODS for told in records(folder, method)[:1]]
+    some = [told for method in methods for told in records(folder, method)[:1]]
     if some:
         plain = some[0]["protocols"][protocol]
         for name, limits in {**plain["floors"], "the best any map can get": plain["ceiling"]}.items():
@@ -98,7 +103,7 @@ def markdown(folder: str | Path, protocol: str, titles: Sequence[str], keys: Seq
             alone = f"{some[0]['floors']['every_object']:.3f}"
             lines.append(f"| *every object, an oracle that does not hear* | | {alone} | {'| ' * (len(keys) - 1)}| |")
     bound = scores(folder, METHODS[-1], protocol, keys[0])
-    for method in METHODS:
+    for method in methods:
         each = [scores(folder, method, protocol, key) for key in keys]
         share = f"{statistics.mean(each[0]) / statistics.mean(bound):.0%}" if bound and each[0] else ""
         values = " | ".join(map(told, each))
@@ -118,7 +123,20 @@ def listening(folder: str | Path) -> str:
 
 
 def commands() -> str:
-    """The commands that make every record of the tables."""
+    """The command that makes every record of the tables."""
+    return _command("--out results/peers", METHODS)
+
+
+def fresh_commands() -> str:
+    """Those that draw new clips and score the method on them: nothing was chosen with these."""
+    drawn = "data/sounding-shapes-fresh"
+    made = (
+        f"python data_scripts/make_sounding_shapes.py {drawn} --seed 2\npython data_scripts/prepare_avsbench.py {drawn}"
+    )
+    return f"{made}\n{_command(f'--test-data {drawn} --out results/fresh', OWN)}"
+
+
+def _command(options: str, methods: Sequence[Method]) -> str:
     rules = "avsbench 'avsbench(val)' vggss-half vggss-adaptive"
-    names = " ".join(dict.fromkeys(method.variant for method in METHODS))
-    return f"uspl study --out results/peers --variants {names} --protocol {rules}"
+    names = " ".join(dict.fromkeys(method.variant for method in methods))
+    return f"uspl study {options} --variants {names} --protocol {rules}"
