@@ -22,8 +22,12 @@ METHODS: dict[str, Any] = {
     "lvs": lambda cfg, features: Contrast(lvs.loss, cfg.tau),
     # From random start the whole training has a few hundred steps; at 0.999 the slow branch would hardly leave it.
     "slavc": lambda cfg, features: SLAVC(cfg, features, momentum=0.99 if cfg.visual_weights == "none" else 0.999),
-    # Small encoders from random start lose too much by dropout; validation says so.
-    "fnac": lambda cfg, features: FNAC(cfg.tau, dropout=0.0 if cfg.visual_weights == "none" else 0.9),
+    "fnac": lambda cfg, features: FNAC(
+        cfg.tau,
+        # Small encoders from random start lose too much by dropout; validation says so.
+        dropout=0.0 if cfg.visual_weights == "none" else 0.9,
+        weight=100 * cfg.batch_size / 256,
+    ),
     "sspl": lambda cfg, features: SSPL(cfg),
     "attention10k": lambda cfg, features: Attention10k(cfg.tau),
     "avobject": lambda cfg, features: Contrast(avobject.loss, cfg.tau),
