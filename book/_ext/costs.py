@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from docutils import nodes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
@@ -50,15 +49,17 @@ WHAT = {
     "clips": "films to clips, and clips to scores",
 }
 _WHOSE = ("table3", "paper")
-LINES = {  # name -> (label, colour of viridis, dash)
-    "coarse": ("coarse map", 0.0, "-"),
-    "smr": ("SMR", 0.4, "--"),
-    "sps": ("SPS", 0.75, ":"),
-    "dense": ("dense matrix", 0.0, ":"),
-    "plain": ("neighbours, PyTorch", 0.4, "--"),
-    "numba": ("neighbours, numba", 0.75, "-"),
-    "prepare": ("make and prepare films", 0.0, "-"),
-    "evaluate": ("evaluate", 0.55, "--"),
+# Neither light nor dark, so that charts can be inverted, and apart for every eye (Okabe and Ito 2008).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8a6d00", "#56B4E9")
+LINES = {  # name -> (label, colour, dash)
+    "coarse": ("coarse map", COLOURS[0], "-"),
+    "smr": ("SMR", COLOURS[1], "--"),
+    "sps": ("SPS", COLOURS[2], ":"),
+    "dense": ("dense matrix", COLOURS[3], ":"),
+    "plain": ("neighbours, PyTorch", COLOURS[1], "--"),
+    "numba": ("neighbours, numba", COLOURS[0], "-"),
+    "prepare": ("make and prepare films", COLOURS[0], "-"),
+    "evaluate": ("evaluate", COLOURS[1], "--"),
 }
 
 
@@ -161,13 +162,12 @@ def stages_figure(folder: Path = FOLDER) -> tuple[Figure, str]:
     ax = fig.subplots()
     ends = dict.fromkeys(TAKES, 0.0)
     for k, stage in enumerate(STAGES):
-        colour = mpl.colormaps["viridis"](k / (len(STAGES) - 1))
         for row, parts in TAKES.items():
             if stage in parts:
                 ms = _stage(stage, folder)
                 first = row == next(r for r, p in TAKES.items() if stage in p)
                 label = stage if first else None
-                ax.barh(PATHS[row], ms, left=ends[row], color=colour, label=label, edgecolor="white", linewidth=0.6)
+                ax.barh(PATHS[row], ms, left=ends[row], color=COLOURS[k], label=label, edgecolor="white", linewidth=0.6)
                 ends[row] += ms
                 told.append(f"{PATHS[row]}: {stage} {ms:.0f} ms")
     ax.invert_yaxis()
@@ -185,9 +185,8 @@ def training_figure(folder: Path = FOLDER) -> tuple[Figure, str]:
     ax = fig.subplots()
     order = sorted(stages, key=lambda s: -sum(stages[s].values()))
     forward, backward = ([stages[s][way] for s in order] for way in ("forward", "backward"))
-    viridis = mpl.colormaps["viridis"]
-    ax.barh(order, forward, color=viridis(0.25), label="forward")
-    ax.barh(order, backward, left=forward, color=viridis(0.8), label="backward")
+    ax.barh(order, forward, color=COLOURS[0], label="forward")
+    ax.barh(order, backward, left=forward, color=COLOURS[1], label="backward")
     for name, a, b in zip(order, forward, backward, strict=True):
         ax.annotate(f"{a + b:.2g} s", (a + b, name), (4, 0), textcoords="offset points", va="center", fontsize=8)
     ax.invert_yaxis()
@@ -204,9 +203,9 @@ def growth_figure(name: str, folder: Path = FOLDER) -> tuple[Figure, str]:
     ax = fig.subplots()
     curves, unit = _curves(name, folder), "seconds" if name == "clips" else "milliseconds"
     for line, points in curves.items():
-        label, shade, dash = LINES[line]
+        label, colour, dash = LINES[line]
         x, y = [int(p) for p in points], list(points.values())
-        ax.loglog(x, y, dash, marker="o", markersize=4, color=mpl.colormaps["viridis"](shade), label=label)
+        ax.loglog(x, y, dash, marker="o", markersize=4, color=colour, label=label)
         told.append(f"{label}, {name} {x[0]} to {x[-1]}: {y[0]:.3g} to {y[-1]:.3g} {unit}")
     ticks = sorted({int(p) for points in curves.values() for p in points})
     ax.set_xticks(ticks, [str(t) for t in ticks])
