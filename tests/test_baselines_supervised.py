@@ -113,6 +113,13 @@ def test_mask_loss_takes_smaller_logits() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["visual-only", "avs"])
+def test_untrained_decoders_mark_as_little_as_masks_do(name: str, batch: Batch) -> None:
+    net = peer(name).eval()
+    m = net.method.score(net.features, batch.image, batch.sound)
+    assert m.mean().item() == pytest.approx(visual.SHARE, abs=0.03)
+
+
 def test_only_avs_hears(batch: Batch) -> None:
     other = batch.sound.roll(1, 0)
     for name, hears in (("avs", True), ("visual-only", False)):

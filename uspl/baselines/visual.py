@@ -4,7 +4,9 @@ The decoder is that of Zhou et al. (ECCV 2022): ASPP on each stage, an FPN, a he
 with binary cross-entropy on the annotated second. Whatever a method that listens has above it, it has by listening.
 """
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,16 +19,25 @@ from uspl.model import resize
 from uspl.objective import Moment
 from uspl.segment import ASPPFPNDecoder, segmentation_loss
 
+SHARE = 0.15  # of the pixels that a mask marks, roughly
+
 
 def new_decoder(cfg: Config) -> ASPPFPNDecoder:
-    """The decoder of a configuration, on the four stages of its image encoder."""
-    return ASPPFPNDecoder(
+    """The decoder of a configuration, on the four stages of its image encoder.
+
+    Its last bias starts at the logit of `SHARE`, as detectors of rare things do (Lin et al. 2017): from 0, the first
+    steps would push every activation down until none is left to learn.
+    """
+    decoder = ASPPFPNDecoder(
         widths=cfg.widths,
         dim=cfg.decoder_dim,
         dilations=cfg.aspp_dilations,
         inplace=cfg.rcu_inplace,
         last_upsample=cfg.visual == "resnet50",
     )
+    last: Any = decoder.output_conv[-1]
+    nn.init.constant_(last.bias, math.log(SHARE / (1 - SHARE)))
+    return decoder
 
 
 def loss(logits: Float[Tensor, "b u v"], mask: Float[Tensor, "b s s"]) -> Float[Tensor, ""]:
