@@ -1,7 +1,6 @@
 """What holds the method back: each stage in turn replaced by its oracle, which reads the mask; the others stay."""
 
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -65,16 +64,25 @@ def replaced(model: USPL, dataset: Dataset[Clip], *, batch_size: int = 50) -> di
     return {name: {kind: statistics.fmean(all_) for kind, all_ in by.items()} for name, by in ious.items()}
 
 
-def markdown(folder: str | Path, variant: str = "full", maps: Sequence[str] = ("m_crs", "m_fine", "m")) -> str:
-    """A table from the records of a study: a row for each replaced stage, means over seeds.
+def means(folder: str | Path, variant: str = "full") -> dict[str, dict[str, float]]:
+    """What `replaced` found, mean over the seeds of a study; empty without records.
 
     Raises:
         ValueError: a record that was edited.
     """
-    found = [record.read(path, sealed=True) for path in sorted(Path(folder).glob(f"{variant}-s*.json"))]
-    found = [told["oracles"] for told in found if "oracles" in told]
-    lines = ["| replaced | " + " | ".join(maps) + " |", "|---" * (1 + len(maps)) + "|"]
+    told = [record.read(path, sealed=True) for path in sorted(Path(folder).glob(f"{variant}-s*.json"))]
+    found = [one["oracles"] for one in told if "oracles" in one]
+    return {
+        name: {m: statistics.fmean(one[name][m] for one in found) for m in by}
+        for name, by in (found[0] if found else {}).items()
+    }
+
+
+def markdown(folder: str | Path, variant: str = "full") -> str:
+    """`means` as a table, a row for each replaced stage."""
+    found = means(folder, variant)
+    lines = ["| replaced | M_crs | M_fine | SPS |", "|---" * 4 + "|"]
     for name, words in STAGES.items():
-        values = [f"{statistics.fmean(one[name][m] for one in found):.3f}" if found else "not run" for m in maps]
+        values = [f"{found[name][m]:.3f}" if found else "not run" for m in ("m_crs", "m_fine", "m")]
         lines.append(f"| {words} | {' | '.join(values)} |")
     return "\n".join(lines)
