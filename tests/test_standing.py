@@ -38,6 +38,14 @@ def test_rows_are_what_the_records_say(tmp_path: Path) -> None:
     assert "LVS" not in text
 
 
+def test_a_chosen_threshold_has_its_own_floors(tmp_path: Path) -> None:
+    write(tmp_path, "ez-vsl", 1, 0.25)
+    rows = {row[0]: row[1:] for row in table(tmp_path, "avsbench(val)")}
+    assert rows["EZ-VSL"][1] == "0.250"
+    assert rows["*whole image*"][1] == "0.140"
+    assert not any("every object" in name for name in rows)
+
+
 def test_without_records_nothing_is_said(tmp_path: Path) -> None:
     assert {row[2] for row in table(tmp_path)[2:]} == {"not run"}
 

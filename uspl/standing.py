@@ -63,9 +63,13 @@ def records(folder: str | Path, method: Method) -> list[dict[str, Any]]:
 
 def scores(folder: str | Path, method: Method, protocol: str, score: str) -> list[float]:
     """One score of each seed; `protocol` is as the record names it, "(val)" for the threshold of the method's map."""
-    name = f"{protocol} for {method.map}" if protocol.endswith("(val)") else protocol
+    name = _named(protocol, method)
     found = [told["protocols"][name]["scores"][method.map][score] for told in records(folder, method)]
     return [one["value"] for one in found]
+
+
+def _named(protocol: str, method: Method) -> str:
+    return f"{protocol} for {method.map}" if protocol.endswith("(val)") else protocol
 
 
 def told(values: Sequence[float]) -> str:
@@ -94,13 +98,14 @@ def markdown(
     """
     head = " | ".join(f"{title} [{protocol}]" for title in titles)
     lines = [f"| method | learns from | {head} | of the bound | seeds |", "|---" * (4 + len(keys)) + "|"]
-    some = [told for method in methods for told in records(folder, method)[:1]]
+    some = [(method, told) for method in methods for told in records(folder, method)[:1]]
     if some:
-        plain = some[0]["protocols"][protocol]
+        method, first = some[0]
+        plain = first["protocols"][_named(protocol, method)]
         for name, limits in {**plain["floors"], "the best any map can get": plain["ceiling"]}.items():
             lines.append(f"| *{name.replace('_', ' ')}* | | {' | '.join(f'{limits[k]:.3f}' for k in keys)} | | |")
-        if "every_object" in some[0]["floors"] and protocol == "avsbench":
-            alone = f"{some[0]['floors']['every_object']:.3f}"
+        if "every_object" in first["floors"] and protocol == "avsbench":
+            alone = f"{first['floors']['every_object']:.3f}"
             lines.append(f"| *every object, an oracle that does not hear* | | {alone} | {'| ' * (len(keys) - 1)}| |")
     bound = scores(folder, METHODS[-1], protocol, keys[0])
     for method in methods:
