@@ -144,4 +144,4 @@ def fresh_commands() -> str:
 def _command(options: str, methods: Sequence[Method]) -> str:
     rules = "avsbench 'avsbench(val)' vggss-half vggss-adaptive"
     names = " ".join(dict.fromkeys(method.variant for method in methods))
-    return f"uspl study {options} --variants {names} --protocol {rules}"
+    return f"uspl study {options} --protocol {rules} \\\n    --variants {names}"
