@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from uspl import tiers
+
 Range = Literal["relu_max", "minmax", "raw"]
 Metric = Literal["euclidean", "chebyshev"]
 
@@ -145,20 +147,20 @@ class Config:
     @classmethod
     def tiny(cls, **changes: Any) -> Config:
         """The same method for Sounding Shapes: small networks from random start, minutes on two CPU cores."""
-        return cls(**{**_TINY, **changes})
+        return cls(**{**tiers.TINY, **changes})
 
     @classmethod
     def best(cls, **changes: Any) -> Config:
-        """`tiny`, changed where validation said so in table 9 of `sweeps.yml`: beyond the paper's recipe."""
-        return cls.tiny(**{"delta": 0.8, "epochs": 20, **changes})
+        """`tiny`, changed where validation said so in table 9 of `sweeps.yml`: beyond the paper's recipe, on both levels."""
+        return cls.tiny(**{**tiers.BEST, **changes})
 
     @classmethod
     def tier(cls, name: str, **changes: Any) -> Config:
         """`Config.tiny`, `Config.best` or `Config.paper` by its name. Raises ValueError for another name."""
-        tiers = {"tiny": cls.tiny, "best": cls.best, "paper": cls.paper}
-        if name not in tiers:
+        known = {"tiny": cls.tiny, "best": cls.best, "paper": cls.paper}
+        if name not in known:
             raise ValueError(f"`tier` must be 'tiny', 'best' or 'paper'; got {name!r}.")
-        return tiers[name](**changes)
+        return known[name](**changes)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, tuples as lists: what a record or a checkpoint keeps."""
@@ -217,40 +219,4 @@ _RULES: dict[str, tuple[str, Any]] = {
     "delta": ("in [0, 1)", lambda v: 0 <= v < 1),
     "widths": ("four positive integers", lambda v: len(v) == 4 and all(_positive_int(c) for c in v)),
     "aspp_dilations": ("positive integers", lambda v: len(v) > 0 and all(_positive_int(d) for d in v)),
-}
-
-# What a random start on Sounding Shapes needs; chosen on the validation split (chapter 06).
-_TINY: dict[str, Any] = {
-    "image_size": 112,
-    "train_frames": "one",
-    "visual": "tiny",
-    "widths": (16, 32, 96, 192),
-    "visual_weights": "none",
-    "audio": "tiny",
-    "audio_weights": "none",
-    "finetune_audio": True,
-    "dim": 128,
-    "projector_norm": True,
-    "tau": 0.15,
-    "delta": 0.7,
-    "delta_ramp": 0.5,
-    "symmetric": True,
-    "beta_l": 0.2,
-    "beta_h": 0.4,
-    "aff_dim": 16,
-    "aff_offsets": 18,
-    "beta": 5.0,
-    "t": 16,
-    "decoder_dim": 24,
-    "seg_target": "three_way",
-    "seg_high": 0.5,
-    "seg_low": 0.3,
-    "lambda1": 1.0,
-    "warmup_epochs": 16,
-    "epochs": 5,
-    "lr": 2e-3,
-    "head_lr": 2.0,
-    "schedule": "cosine",
-    "ramp_steps": 20,
-    "keep": "last",
 }
