@@ -151,7 +151,7 @@ class Config:
 
     @classmethod
     def best(cls, **changes: Any) -> Config:
-        """`tiny`, changed where validation said so in table 9 of `sweeps.yml`: beyond the paper's recipe, on both levels."""
+        """`tiny`, changed where validation said so (table 9 of `sweeps.yml`): beyond the paper, on both levels."""
         return cls.tiny(**{**tiers.BEST, **changes})
 
     @classmethod
