@@ -65,6 +65,10 @@ def test_every_row_can_be_run_and_every_peer_has_one() -> None:
         assert method.map in (VARIANTS | PEERS)[method.variant].maps
         assert method.variant in standing.commands().split()
     assert standing.fresh_commands().endswith("--variants full best supervised-4x")
+    hard = standing.fresh_commands("hard")
+    assert "make_sounding_shapes.py data/sounding-shapes-hard-fresh --level hard --seed 3\n" in hard
+    assert "--tier best" in hard
+    assert hard.endswith("--variants best supervised-4x")
 
 
 def test_some_methods_make_a_table_of_their_own(tmp_path: Path) -> None:

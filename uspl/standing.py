@@ -9,6 +9,7 @@ from uspl import record
 
 FOLDER = "peers/sounding-shapes"
 FRESH = "fresh/sounding-shapes"  # scored on clips that were drawn after every choice
+HARD = "fresh/sounding-shapes-hard"
 
 
 class Method(NamedTuple):
@@ -43,6 +44,7 @@ METHODS: tuple[Method, ...] = (
     Method("supervised bound, SPS", "masks", "supervised-4x"),
 )
 OWN = tuple(method for method in METHODS if method.variant in ("full", "best", "supervised-4x"))
+BEYOND = tuple(method for method in OWN if method.variant != "full")
 LISTENING = {
     "own": "maximum on its own object",
     "swap": "moves with the other sound",
@@ -132,13 +134,18 @@ def commands() -> str:
     return _command("--out results/peers", METHODS)
 
 
-def fresh_commands() -> str:
-    """Those that draw new clips and score the method on them: nothing was chosen with these."""
-    drawn = "data/sounding-shapes-fresh"
-    made = (
-        f"python data_scripts/make_sounding_shapes.py {drawn} --seed 2\npython data_scripts/prepare_avsbench.py {drawn}"
-    )
-    return f"{made}\n{_command(f'--test-data {drawn} --out results/fresh', OWN)}"
+def fresh_commands(level: str = "standard") -> str:
+    """Those that draw clips to learn from and new ones, and score the method on these: nothing was chosen with them."""
+    hard = level == "hard"
+    root = "data/sounding-shapes-hard" if hard else "data/sounding-shapes"
+    lines = []
+    for drawn, seed in ((root, 1), (f"{root}-fresh", 3)):
+        lines += [
+            f"python data_scripts/make_sounding_shapes.py {drawn} --level {level} --seed {seed}",
+            f"python data_scripts/prepare_avsbench.py {drawn}",
+        ]
+    options = f"--data {root} --test-data {root}-fresh --out results/fresh" + " --tier best" * hard
+    return "\n".join([*lines, _command(options, BEYOND if hard else OWN)])
 
 
 def _command(options: str, methods: Sequence[Method]) -> str:
