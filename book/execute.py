@@ -17,8 +17,9 @@ from typing import Any
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
-from uspl import record
+from uspl import cells, record
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ("parameters", "duration", "start_time")  # of what papermill notes; the rest are paths of this machine
@@ -28,9 +29,8 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run one notebook; `target` appears when all of it has run, with `metadata.uspl`: environment and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / source.name
-        papermill.execute_notebook(
-            source, ran, parameters, kernel_name="python3", cwd=ROOT / "notebooks", progress_bar=sys.stderr.isatty()
-        )
+        given = {"kernel_name": "python3", "config": Config(cells.KERNELS), "progress_bar": sys.stderr.isatty()}
+        papermill.execute_notebook(source, ran, parameters, cwd=ROOT / "notebooks", **given)
         notebook = nbformat.read(ran, as_version=4)
         told = record.environment() | {"commit": commit()}
         told["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the kernel
@@ -43,7 +43,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
 
 def tidy(notebook: Any) -> None:
     """Times leave the cells, and code cells are counted from 1: the file changes only where a result does."""
-    cells, count = [], 0
+    kept, count = [], 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "injected-parameters" in tags and not notebook.metadata.papermill["parameters"]:
@@ -58,8 +58,8 @@ def tidy(notebook: Any) -> None:
             for out in cell.outputs:
                 if "execution_count" in out:
                     out["execution_count"] = count
-        cells.append(cell)
-    notebook.cells = cells
+        kept.append(cell)
+    notebook.cells = kept
 
 
 def commit() -> str:

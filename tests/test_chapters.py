@@ -177,6 +177,7 @@ def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
     command += [] if stem in READS_ONLY else ["-p", "device", "cpu"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "WARNING" not in done.stderr
     ran = nbformat.read(tmp_path / f"{stem}.ipynb", as_version=4)
     assert [p.name for p in tmp_path.iterdir()] == [f"{stem}.ipynb"]
     assert not [o for o in outputs(ran) if o.get("name") == "stderr" or o.output_type == "error"]

@@ -20,6 +20,7 @@ from uspl.sweeps import Cell, Sweep, place
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("cell.ipynb")
+KERNELS = {"KernelManager": {"transport_encryption": "auto"}}  # what a kernel says is nobody else's
 
 
 class Job(NamedTuple):
@@ -92,11 +93,13 @@ def perform(job: Job) -> None:
     """Execute the page of one cell; it writes the record. Raises RuntimeError with the reason where it cannot."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config as Settings
 
     os.environ |= {"OMP_NUM_THREADS": str(job.threads), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     job.page.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(PAGE, job.page, job.parameters, kernel_name="python3", progress_bar=False)
+        given = {"kernel_name": "python3", "config": Settings(KERNELS), "progress_bar": False}
+        papermill.execute_notebook(PAGE, job.page, job.parameters, **given)
     except PapermillExecutionError as error:
         raise RuntimeError(f"{error.ename}: {error.evalue}") from None
 
