@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uspl import command
 from uspl.config import Config, differences
 
 
@@ -78,6 +79,13 @@ def test_a_field_of_another_version_is_refused() -> None:
 def test_differences_name_both_values() -> None:
     assert differences(Config(), Config(tau=0.1)) == {"tau": (0.07, 0.1)}
     assert differences(Config(), Config()) == {}
+
+
+@pytest.mark.parametrize("tier", ["tiny", "best", "paper"])
+def test_a_command_names_the_tier_and_what_differs_from_it(tier: str) -> None:
+    told = {"tiny": "", "best": " --tier best", "paper": " --tier paper"}[tier]
+    assert command.flags(Config.tier(tier, seed=5), {}) == told
+    assert command.flags(Config.tier(tier, r=5, flip=False), {"out": ""}) == f"{told} --no-flip --r 5"
 
 
 def test_slug_follows_the_experiment_and_not_the_machine() -> None:
