@@ -20,7 +20,7 @@ from uspl.sweeps import Cell, Sweep, place
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("cell.ipynb")
-KERNELS = {"KernelManager": {"transport_encryption": "auto"}}  # what a kernel says is nobody else's
+KERNELS = {"KernelManager": {"transport_encryption": "auto"}}  # what a kernel says is encrypted where it can be
 
 
 class Job(NamedTuple):

@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
     "keep": "last",
 }
 
-# A warmer and slower start takes off on the hard level too; a target without a lean lets SPS pass its teacher.
+# A warmer, slower and longer start takes off on the hard level too; a target with its gap around one half has no lean.
 BEST: dict[str, Any] = {
     "tau": 0.3,
     "delta": 0.8,
