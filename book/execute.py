@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from uspl import cells, record
 
@@ -29,8 +27,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run one notebook; `target` appears when all of it has run, with `metadata.uspl`: environment and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / source.name
-        given = {"kernel_name": "python3", "config": Config(cells.KERNELS), "progress_bar": sys.stderr.isatty()}
-        papermill.execute_notebook(source, ran, parameters, cwd=ROOT / "notebooks", **given)
+        cells.execute(source, ran, parameters, cwd=ROOT / "notebooks", progress_bar=sys.stderr.isatty())
         notebook = nbformat.read(ran, as_version=4)
         told = record.environment() | {"commit": commit()}
         told["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the kernel

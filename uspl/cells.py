@@ -20,7 +20,6 @@ from uspl.sweeps import Cell, Sweep, place
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("cell.ipynb")
-KERNELS = {"KernelManager": {"transport_encryption": "auto"}}  # what a kernel says is encrypted where it can be
 
 
 class Job(NamedTuple):
@@ -89,17 +88,23 @@ def run(
     return failed
 
 
+def execute(page: Path, target: Path, parameters: dict[str, Any], **options: Any) -> None:
+    """Run a notebook by papermill into `target`; what it and its kernel say is encrypted where it can be."""
+    import papermill
+    from traitlets.config import Config as Settings
+
+    secret = Settings({"KernelManager": {"transport_encryption": "auto"}})
+    papermill.execute_notebook(page, target, parameters, kernel_name="python3", config=secret, **options)
+
+
 def perform(job: Job) -> None:
     """Execute the page of one cell; it writes the record. Raises RuntimeError with the reason where it cannot."""
-    import papermill
     from papermill.exceptions import PapermillExecutionError
-    from traitlets.config import Config as Settings
 
     os.environ |= {"OMP_NUM_THREADS": str(job.threads), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     job.page.parent.mkdir(parents=True, exist_ok=True)
     try:
-        given = {"kernel_name": "python3", "config": Settings(KERNELS), "progress_bar": False}
-        papermill.execute_notebook(PAGE, job.page, job.parameters, **given)
+        execute(PAGE, job.page, job.parameters, progress_bar=False)
     except PapermillExecutionError as error:
         raise RuntimeError(f"{error.ename}: {error.evalue}") from None
 

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from uspl import record
 
@@ -134,18 +134,20 @@ def commands() -> str:
     return _command("--out results/peers", METHODS)
 
 
-def fresh_commands(level: str = "standard") -> str:
+def fresh_commands(level: Literal["standard", "hard"] = "standard") -> str:
     """Those that draw clips to learn from and new ones, and score the method on these: nothing was chosen with them."""
-    hard = level == "hard"
-    root = "data/sounding-shapes-hard" if hard else "data/sounding-shapes"
+    root, tier, methods = {
+        "standard": ("data/sounding-shapes", "", OWN),
+        "hard": ("data/sounding-shapes-hard", " --tier best", BEYOND),
+    }[level]
     lines = []
     for drawn, seed in ((root, 1), (f"{root}-fresh", 3)):
         lines += [
             f"python data_scripts/make_sounding_shapes.py {drawn} --level {level} --seed {seed}",
             f"python data_scripts/prepare_avsbench.py {drawn}",
         ]
-    options = f"--data {root} --test-data {root}-fresh --out results/fresh" + " --tier best" * hard
-    return "\n".join([*lines, _command(options, BEYOND if hard else OWN)])
+    options = f"--data {root} --test-data {root}-fresh --out results/fresh{tier}"
+    return "\n".join([*lines, _command(options, methods)])
 
 
 def _command(options: str, methods: Sequence[Method]) -> str:
