@@ -64,6 +64,10 @@ class Links(HTMLParser):
             self.headings.append(int(tag[1]))
 
 
+OUT_OF_REACH = """[...document.querySelectorAll("div.math, article table")]
+    .filter(e => e.scrollWidth > e.clientWidth && e.tabIndex < 0).map(e => e.outerHTML.slice(0, 100))"""
+
+
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The book of the committed notebooks, built as `make book` builds it."""
@@ -223,6 +227,7 @@ def test_nothing_is_cut_off_on_a_phone(book: SimpleNamespace, site: str, browser
         if name.startswith(("book/", "notebooks/")):
             tab.goto(site + name)
             assert tab.evaluate("document.documentElement.scrollWidth") <= 391, f"{name} scrolls sideways."
+            assert not tab.evaluate(OUT_OF_REACH), f"{name}: the keyboard cannot scroll a formula or table."
     tab.close()
 
 
