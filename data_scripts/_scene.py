@@ -150,9 +150,10 @@ def _drift(at: Array, step: Array, radius: Array, low: Array, high: Array) -> tu
             lack = 0.8 * (radius[i] + radius[j]) - far
             if lack > 0 and far > 0:
                 line = line / far
-                swap = ((step[i] - step[j]) @ line) * line
-                if (step[i] - step[j]) @ line < 0:
-                    step[i], step[j] = step[i] - swap, step[j] + swap
+                # No `@`: its last bit is the processor's choice, and `_too_close` may turn on it.
+                nearing = float(((step[i] - step[j]) * line).sum())
+                if nearing < 0:
+                    step[i], step[j] = step[i] - nearing * line, step[j] + nearing * line
                 at[i], at[j] = at[i] + line * lack / 2, at[j] - line * lack / 2
     step = np.where((at < low) & (step < 0) | (at > high) & (step > 0), -step, step)
     return np.clip(at, low, high), step
