@@ -15,7 +15,7 @@ from uspl.config import Config, differences
 def test_paper_holds_the_papers_values() -> None:
     cfg = Config.paper()
     assert (cfg.image_size, cfg.visual, cfg.audio) == (224, "resnet50", "vggish")
-    assert (cfg.tau, cfg.delta) == (0.07, 0.4)
+    assert (cfg.tau, cfg.delta) == (0.07, 0.5)  # "delta is set to 0.5"
     assert (cfg.beta_l, cfg.beta_h, cfg.r) == (0.4, 0.55, 7)
     assert (cfg.beta, cfg.t) == (10, 8)
     assert (cfg.lambda1, cfg.lambda2, cfg.lambda3) == (0.1, 0.4, 0.5)

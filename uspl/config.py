@@ -58,7 +58,7 @@ class Config:
 
     # Coarse map and MMICL, Eqs. 1-2
     tau: float = 0.07  # temperature; section 4.1
-    delta: float = 0.4  # share of visual locations dropped; Table 5
+    delta: float = 0.5  # share of visual locations dropped; section 4.1, Table 5
     delta_ramp: float = 0.0  # share of the warm-up over which delta rises from 0 (random start needs it)
     symmetric: bool = False  # Reading 9: add the image -> sound direction
     masked_denominator: bool = False  # Reading 9: the positive in the denominator is masked too
