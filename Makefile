@@ -22,10 +22,10 @@ TIER := tiny
 DATA := data/sounding-shapes
 SEEDS := 1
 RUNS := runs/$(TIER)
-LIBRARY := $(wildcard uspl/*.py uspl/baselines/*.py)
+LIBRARY := $(shell find uspl -name '*.py' -o -name '*.js')
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
-BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/test_eq*.py results/readings/*.json results/costs/*.json)
+BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/equations/*.py results/readings/*.json results/costs/*.json)
 LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, $$2}'
 
 # Sliders become part of the page: nobody sits before these runs.
@@ -50,7 +50,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 data: $(DATA).stamp ## Sounding Shapes: real MP4 files, cut into frames and sound
 
-$(DATA).stamp: $(wildcard data_scripts/make_sounding_shapes.py data_scripts/prepare_avsbench.py) | $(INSTALLED)
+$(DATA).stamp: $(wildcard uspl/data/synthetic/*.py uspl/data/prepare/avsbench.py) | $(INSTALLED)
 	@$(PY) -c 'from uspl.data import sounding_shapes; sounding_shapes("$(DATA)")'
 	touch $@
 

@@ -29,16 +29,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import memory, naive
 from benchmarks.run import processor
-from uspl import align, evaluate, pairs, record, refine, schedule
+from uspl import align, maps, refine
 from uspl.affinity import affinity, offsets
-from uspl.batch import Batch
 from uspl.config import Config
+from uspl.core import record
+from uspl.core.progress import TrainingProgress
 from uspl.data import AVSBench
-from uspl.deploy import for_inference
-from uspl.model import USPL, resize
-from uspl.objective import Moment, Objective
+from uspl.data.batch import Batch
+from uspl.data.sounding_shapes import sounding_shapes
+from uspl.evaluation import evaluate
+from uspl.inference.optimize import for_inference
+from uspl.kernels import affinity_autograd
+from uspl.maps import resize
+from uspl.model import USPL
 from uspl.segment import segmentation_loss
-from uspl.shapes import sounding_shapes
+from uspl.train import schedule
+from uspl.train.losses import Objective
 from uspl.walk import random_walk
 
 Call = Callable[[], object]
@@ -80,7 +86,7 @@ def smr(model: USPL, image: Tensor, embedded: Tensor, *, near: Tensor | None = N
         refine.trimap(model.refined(image, m), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
     if near is None:
         return model.walked(m, model.affinities(f_aff))
-    return align.normalise_map(naive.fine_map(f_aff, m, near, beta=cfg.beta, t=cfg.t), cfg.map_range)
+    return maps.normalise_map(naive.fine_map(f_aff, m, near, beta=cfg.beta, t=cfg.t), cfg.map_range)
 
 
 def sps(model: USPL, image: Tensor, embedded: Tensor) -> Tensor:
@@ -245,7 +251,7 @@ def growth() -> dict[str, Any]:
 
 
 def fine_map(f: Tensor, m: Tensor, *, r: int = 7, fast: bool) -> Tensor:
-    """Features to fine map, Eqs. (3), (7), (8)."""
+    """AudioVisualEncoder to fine map, Eqs. (3), (7), (8)."""
     cfg = Config.paper()
     a = affinity(f, r=r, metric=cfg.metric, reduce=cfg.reduce, fast=fast)
     return random_walk(m, a, beta=cfg.beta, t=cfg.t, r=r, metric=cfg.metric, fast=fast)
@@ -297,7 +303,7 @@ def training(batch: int = 8) -> dict[str, Any]:
             "affinity, walk": lambda: twin.walked(m, twin.affinities(f_aff)),
         }
         found = {name: {"forward": median(s), "backward": 0.0} for name, s in in_turn(fixed, 3).items()}
-        loss: Any = partial(pairs.loss, **how)
+        loss: Any = partial(affinity_autograd.loss, **how)
         return found | {"labels, affinity loss": forward_backward(lambda f: loss(f, y_tri, offs), (f_aff,))}
 
     learned: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
@@ -332,7 +338,9 @@ def step(model: USPL, batch: int) -> Call:
 
     def descend() -> None:
         optimizer.zero_grad()
-        objective(inputs, torch.Generator().manual_seed(0), Moment(True, model.cfg.delta, 0.0))["loss"].backward()
+        objective(inputs, torch.Generator().manual_seed(0), TrainingProgress(True, model.cfg.delta, 0.0))[
+            "loss"
+        ].backward()
         optimizer.step()
 
     descend()

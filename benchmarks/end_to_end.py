@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run import about
-from uspl import record
+from uspl.core import record
 
 CLIPS = "--level standard --seed 1 --size 112 --seconds 3 --train 1280 --val 200 --test 300 --negative 0"
-USPL = "-c 'from uspl.cli import main; main()'"
+USPL = "-c 'from uspl.cli.main import main; main()'"
 PHASES = {
     "draw": "{source}/data_scripts/make_sounding_shapes.py data " + CLIPS,
     "prepare": "{source}/data_scripts/prepare_avsbench.py data",

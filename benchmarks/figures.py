@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run import about
-from uspl import record
+from uspl.core import record
 
 GOAL_MS = 30.0
 ROUNDS = 3  # each range is passed so often; the first pass includes what the browser compiles

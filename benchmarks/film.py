@@ -14,12 +14,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from uspl import record
-from uspl.acts import three_acts
+from uspl.core import record
+from uspl.core.record import read
 from uspl.data import sounding_shapes
 from uspl.media import waveform
-from uspl.record import read
-from uspl.stream import pictures
+from uspl.media.stream import pictures
+from uspl.video.demo_film import three_acts
 
 SIZE, FPS, RATE = (640, 360), 25, 44_100
 
@@ -49,7 +49,7 @@ def measured(film: Path, out: Path, given: list[str]) -> dict[str, float]:
     values = out.with_suffix(".json")
     command = [
         "-c",
-        "from uspl.cli import main; main()",
+        "from uspl.cli.main import main; main()",
         "run",
         str(film),
         "-o",

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from uspl.batch import MEAN, STD
+from uspl.data.batch import MEAN, STD
 
 RATE = 16_000  # Hz
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from benchmarks import naive_media
 from benchmarks.row import Make, Row, Side
 from uspl import audio, media
-from uspl.batch import MEAN, STD
-from uspl.picture import picture
+from uspl.data.batch import MEAN, STD
+from uspl.media.image import picture
 
 RATE = naive_media.RATE
 CLIPS = 32

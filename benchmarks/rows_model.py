@@ -12,12 +12,16 @@ from torch import Tensor
 from benchmarks import naive
 from benchmarks.row import Row, Side, normal, random, share
 from benchmarks.rows_refinement import FAST
-from uspl import align, pairs, refine, schedule
+from uspl import align, maps, refine
 from uspl.affinity import offsets
-from uspl.batch import Batch
 from uspl.config import Config
-from uspl.model import USPL, resize
-from uspl.objective import Moment, Objective
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.kernels import affinity_autograd
+from uspl.maps import resize
+from uspl.model import USPL
+from uspl.train import schedule
+from uspl.train.losses import Objective
 
 
 def network(**changes: Any) -> USPL:
@@ -72,7 +76,7 @@ def smr(model: USPL, image: Tensor, f_a: Tensor, *, dense: Tensor | None = None)
         m, f_aff = model.on_grid(align.sounding_map(f_a.float(), f_v.float())), model.f_aff(stages)
         if dense is None:
             return model.walked(m, model.affinities(f_aff))
-        return align.normalise_map(naive.fine_map(f_aff, m, dense, beta=cfg.beta, t=cfg.t), cfg.map_range)
+        return maps.normalise_map(naive.fine_map(f_aff, m, dense, beta=cfg.beta, t=cfg.t), cfg.map_range)
 
 
 def sps(model: USPL, image: Tensor, f_a: Tensor) -> Tensor:
@@ -86,7 +90,7 @@ def eager(precision: str, difference: Callable[[Any, Any], float] = share) -> Ca
     """The coarse path as `for_inference` prepares it, against the model as it is built, batch 8."""
 
     def make(_: torch.device) -> dict[str, Side]:
-        from uspl.deploy import for_inference
+        from uspl.inference.optimize import for_inference
 
         model, image = network(), pictures(8)
         f_a = heard(model, image)
@@ -103,13 +107,13 @@ def eager(precision: str, difference: Callable[[Any, Any], float] = share) -> Ca
 
 def missed(expected: Tensor, got: Tensor) -> float:
     """1 - IoU of the pixels above one half (Reading 2), at the size of the image."""
-    a, b = (resize(align.normalise_map(m, "relu_max"), 224) > 0.5 for m in (expected, got))
+    a, b = (resize(maps.normalise_map(m, "relu_max"), 224) > 0.5 for m in (expected, got))
     return 1 - ((a & b).sum() / (a | b).sum().clamp_min(1)).item()
 
 
 def smr_path(_: torch.device) -> dict[str, Side]:
     """The coarse path against the coarse path and SMR, both prepared for inference."""
-    from uspl.deploy import for_inference
+    from uspl.inference.optimize import for_inference
 
     image = pictures(1)
     models = {variant: for_inference(network(fast=fast)) for variant, fast in FAST.items()}
@@ -125,7 +129,7 @@ def smr_path(_: torch.device) -> dict[str, Side]:
 
 def sps_path(_: torch.device) -> dict[str, Side]:
     """The coarse path against the coarse path and SPS, both prepared for inference."""
-    from uspl.deploy import for_inference
+    from uspl.inference.optimize import for_inference
 
     model, image = network(), pictures(1)
     ready, f_a = for_inference(model), heard(model, image)
@@ -154,7 +158,7 @@ def refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tuple[Te
     cfg, f = model.cfg, f_aff.detach().requires_grad_()
     y = refine.trimap(model.refined(image, m), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
     offs = offsets(cfg.r, metric=cfg.metric)
-    loss = pairs.loss(f, y, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
+    loss = affinity_autograd.loss(f, y, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
     loss.backward()
     return loss.detach(), model.walked(m, model.affinities(f_aff.detach()))
 
@@ -166,7 +170,7 @@ def dense_refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tu
     guide = F.interpolate(image, size=(cfg.refine_size,) * 2, mode="bilinear", align_corners=True)
     y = refine.trimap(naive.pamr(guide, m.unsqueeze(1)).squeeze(1), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
     fine = naive.fine_map(f_aff, m, close, beta=cfg.beta, t=cfg.t)
-    return naive.affinity_loss(f_aff, y, close), align.normalise_map(fine, cfg.map_range)
+    return naive.affinity_loss(f_aff, y, close), maps.normalise_map(fine, cfg.map_range)
 
 
 def descend(model: USPL, batch: Batch) -> None:
@@ -174,7 +178,7 @@ def descend(model: USPL, batch: Batch) -> None:
     if not hasattr(model, "optimizer"):
         adam = torch.optim.Adam(schedule.groups(model, model.heads(), model.cfg))
         model.optimizer = adam  # its state belongs to the step
-    losses = Objective(model)(batch, torch.Generator().manual_seed(0), Moment(True, model.cfg.delta, 0.0))
+    losses = Objective(model)(batch, torch.Generator().manual_seed(0), TrainingProgress(True, model.cfg.delta, 0.0))
     model.optimizer.zero_grad()
     losses["loss"].backward()
     model.optimizer.step()

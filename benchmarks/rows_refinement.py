@@ -10,8 +10,9 @@ from torch import Tensor
 
 from benchmarks import naive
 from benchmarks.row import Make, Row, Side, normal, random, share
-from uspl import pairs, refine, walk
+from uspl import refine, walk
 from uspl.affinity import affinity, affinity_labels, affinity_loss, offsets
+from uspl.kernels import affinity_autograd
 
 GRID, CHANNELS, R, BETA, T = 56, 256, 7, 10.0, 8  # sections 3.2 and 4.1 of the paper
 ON_GRID = f"{GRID} x {GRID}, r = {R}"
@@ -141,7 +142,7 @@ def half(dense: Tensor, metric: str, outside: float) -> Tensor:
     """What a matrix (B, n, n) says about the half-plane neighbours: (B, K, h, w), `outside` where there is none."""
     offs, index = offsets(R, metric=metric), torch.arange(GRID * GRID).view(GRID, GRID)
     found = torch.full((len(dense), len(offs), GRID, GRID), outside, dtype=dense.dtype, device=dense.device)
-    for k, (here, there) in enumerate(pairs.areas(offs, GRID, GRID)):
+    for k, (here, there) in enumerate(affinity_autograd.areas(offs, GRID, GRID)):
         found[(slice(None), k, *here)] = dense[:, index[here], index[there]]
     return found
 

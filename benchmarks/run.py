@@ -15,7 +15,7 @@ import torch
 from benchmarks import card, memory, timing
 from benchmarks.row import Disagreement, Row, check
 from benchmarks.rows import chosen
-from uspl import record
+from uspl.core import record
 
 HEAD = (
     f"{'row':22s} {'variant':8s} {'naive ms':>9s} {'ours ms':>9s} {'ratio':>8s} {'range':>15s} "

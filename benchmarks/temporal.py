@@ -8,24 +8,26 @@ from pathlib import Path
 
 import torch
 
-from uspl import metrics, record
+from uspl import metrics
 from uspl.config import Config
+from uspl.core import record
 from uspl.data import AVSBench, sounding_shapes
+from uspl.inference.localizer import Localizer
 from uspl.model import USPL
-from uspl.train import train_or_load
-from uspl.watch import watch
+from uspl.train.loop import train_or_load
+from uspl.video.frame_maps import frame_maps
 
 SMOOTH = (0.0, 0.1, 0.2, 0.5)  # s
 
 
 def scored(model: USPL, clips: AVSBench, smooth: float, map: str = "m") -> dict[str, float]:
-    """The masks of `clips` against those that `watch` draws over their films with this time constant.
+    """The masks of `clips` against those that `frame_maps` draws over their films with this time constant.
 
     Args:
         model: a trained model.
         clips: frames of videos that lie whole in `raw_videos`; the frame of second k is the last that begins in it.
         smooth: s; 0 averages nothing.
-        map: which one, see `watch`.
+        map: which one, see `frame_maps`.
 
     Returns:
         `miou`: mean over the frames of `metrics.iou`; `flicker`: share of the pixels whose mask changes from one
@@ -34,9 +36,9 @@ def scored(model: USPL, clips: AVSBench, smooth: float, map: str = "m") -> dict[
     films: dict[str, list[int]] = defaultdict(list)
     for index, (name, category) in enumerate(zip(clips.ids, clips.categories, strict=True)):
         films[f"{clips.split}/{category}/{name.rpartition('_')[0]}"].append(index)
-    ious, flicker = [], []
+    ious, flicker, localizer = [], [], Localizer(model, map=map)
     for film, found in films.items():
-        moments = list(watch(model, clips.root / "raw_videos" / f"{film}.mp4", map=map, smooth=smooth))
+        moments = list(frame_maps(localizer, clips.root / "raw_videos" / f"{film}.mp4", smooth=smooth))
         times = torch.tensor([moment.time for moment in moments])
         masks = torch.stack([moment.map > 0.5 for moment in moments])
         for index in found:

@@ -17,7 +17,8 @@ from typing import Any
 import nbformat
 from papermill.exceptions import PapermillExecutionError
 
-from uspl import cells, record
+from uspl.core import files, record
+from uspl.experiments import grid_runner
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ("parameters", "duration", "start_time")  # of what papermill notes; the rest are paths of this machine
@@ -27,7 +28,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run one notebook; `target` appears when all of it has run, with `metadata.uspl`: environment and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / source.name
-        cells.execute(source, ran, parameters, cwd=ROOT / "notebooks", progress_bar=sys.stderr.isatty())
+        grid_runner.execute(source, ran, parameters, cwd=ROOT / "notebooks", progress_bar=sys.stderr.isatty())
         notebook = nbformat.read(ran, as_version=4)
         told = record.environment() | {"commit": commit()}
         told["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the kernel
@@ -35,7 +36,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
         notebook.metadata.papermill = {k: notebook.metadata.papermill[k] for k in KEPT}
         notebook.metadata.pop("widgets", None)
         tidy(notebook)
-        record.write_text(target, nbformat.writes(notebook) + "\n")
+        files.write_text(target, nbformat.writes(notebook) + "\n")
 
 
 def tidy(notebook: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from uspl import cli
+from uspl.cli import main as cli
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from uspl import pairs
+from uspl.kernels import affinity_autograd
 
 
 def offsets(r: int, *, metric: str = "euclidean") -> Int[Tensor, "k 2"]:
@@ -61,7 +61,7 @@ def affinity(
     tensor([0.3679, 1.0000, 0.0000])
     """
     offs = offsets(r, metric=metric)
-    return pairs.distance(f_aff, offs, reduce=reduce, fast=fast).neg_().exp_()
+    return affinity_autograd.distance(f_aff, offs, reduce=reduce, fast=fast).neg_().exp_()
 
 
 def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euclidean") -> UInt8[Tensor, "b k h w"]:
@@ -81,7 +81,7 @@ def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euc
     >>> affinity_labels(torch.tensor([[[1, 1, 0, 255]]], dtype=torch.uint8), r=2)[0, 0, 0].tolist()
     [1, 0, 255, 255]
     """
-    return pairs.labels(y_tri, offsets(r, metric=metric))
+    return affinity_autograd.labels(y_tri, offsets(r, metric=metric))
 
 
 def affinity_loss(
@@ -123,7 +123,7 @@ def affinity_loss(
     >>> round(affinity_loss(torch.tensor([[[[0.0, 0.2, 1.2]]]]), y, r=2).item(), 4)  # (0.2 - log(1 - exp(-1))) / 2
     0.3293
     """
-    return pairs.loss(f_aff, y_tri, offsets(r, metric=metric), reduce=reduce, balanced=balanced, fast=fast)
+    return affinity_autograd.loss(f_aff, y_tri, offsets(r, metric=metric), reduce=reduce, balanced=balanced, fast=fast)
 
 
 def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") -> Float[Tensor, "b n n"]:
@@ -143,7 +143,7 @@ def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") 
     b, _, h, w = a.shape
     index = torch.arange(h * w, device=a.device).view(h, w)
     dense = torch.eye(h * w, dtype=a.dtype, device=a.device).repeat(b, 1, 1)
-    for k, (here, there) in enumerate(pairs.areas(offsets(r, metric=metric), h, w)):
+    for k, (here, there) in enumerate(affinity_autograd.areas(offsets(r, metric=metric), h, w)):
         i, j = index[here].flatten(), index[there].flatten()
         values = a[:, k][(slice(None), *here)].flatten(1)
         dense[:, i, j], dense[:, j, i] = values, values

@@ -12,7 +12,6 @@ from torch import Tensor
 RATE = 16_000  # Hz, the rate both front ends work at
 HOP = 160  # samples, 10 ms
 PATCH_SAMPLES = 15_600  # the shortest sound with one patch: 95 hops of 10 ms and one window of 25 ms
-
 Wave = Float[Tensor, " n"] | Float[np.ndarray, " n"]
 
 
@@ -220,3 +219,17 @@ def _central(x: Float[Tensor, " n"], length: int) -> Float[Tensor, " m"]:
         return x.repeat(math.ceil(length / len(x)))[:length]
     start = (len(x) - length) // 2
     return x[start : start + length]
+
+
+FLOOR = -100.0  # dB: the loudness of digital silence
+
+
+def loudness(wave: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
+    r"""Root mean square of sounds in dB of full scale, at least -100.
+
+    .. math:: L = 20 \log_{10} \sqrt{\mathrm{mean}(x^2)}
+
+    >>> round(loudness(torch.full((16_000,), 0.1)).item(), 3), loudness(torch.zeros(16_000)).item()
+    (-20.0, -100.0)
+    """
+    return 10 * (wave.square().mean(-1) + 1e-10).log10()

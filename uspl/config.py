@@ -5,18 +5,48 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from uspl import tiers
+from uspl import presets
 
 Range = Literal["relu_max", "minmax", "raw"]
 Metric = Literal["euclidean", "chebyshev"]
 
-# Fields that say where a model runs and how it is judged: they have no part in what it learns.
-MACHINE = frozenset(("device", "precision", "fast", "workers", "binarise", "fscore_per"))
-
 SMOOTH = 0.2  # s: time constant of the average over the maps of a film, see `watch`
+
+
+# Fields of the joint phase (Eq. 11) are not seen by the warm-up, those of the walk by nothing that is learned without
+# SPS, those of the machine by nothing that is learned at all.
+JOINT, WALK, MACHINE = "joint", "walk", "machine"
+
+
+class Rule(NamedTuple):
+    """What a value must be, in words, and whether it is."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _integer(v: Any, least: int) -> bool:
+    return isinstance(v, int) and not isinstance(v, bool) and v >= least
+
+
+COUNT = Rule("an integer of at least 0", lambda v: _integer(v, 0))
+AT_LEAST_1 = Rule("an integer of at least 1", lambda v: _integer(v, 1))
+AT_LEAST_2 = Rule("an integer of at least 2", lambda v: _integer(v, 2))
+POSITIVE = Rule("a number above 0", lambda v: 0 < v < float("inf"))
+NOT_NEGATIVE = Rule("a number of at least 0", lambda v: 0 <= v < float("inf"))
+UNIT = Rule("in [0, 1]", lambda v: 0 <= v <= 1)
+BELOW_1 = Rule("in [0, 1)", lambda v: 0 <= v < 1)
+FOUR = Rule("four positive integers", lambda v: len(v) == 4 and all(_integer(c, 1) for c in v))
+INTEGERS = Rule("positive integers", lambda v: len(v) > 0 and all(_integer(d, 1) for d in v))
+
+
+def _field(default: Any, rule: Rule | None = None, *, phase: str = "") -> Any:
+    """A field of `Config` with its rule and the phase it belongs to."""
+    return dataclasses.field(default=default, metadata={"rule": rule, "phase": phase})
 
 
 @dataclass(frozen=True)
@@ -38,97 +68,98 @@ class Config:
     """
 
     # Data
-    image_size: int = 224  # pixels, side of the square image; section 4.1
-    seconds: float = 1.0  # seconds of sound per frame: 1 for AVSBench-S4, 3 for VGGSound
+    image_size: int = _field(224, AT_LEAST_1)  # pixels, side of the square image; section 4.1
+    seconds: float = _field(1.0, POSITIVE)  # seconds of sound per frame: 1 for AVSBench-S4, 3 for VGGSound
     train_frames: Literal["first", "one", "all"] = "first"  # Reading 16: seconds of a training video that are used
     keep_leaked: bool = False  # Reading 19: keep VGG-SS test ids found in a training list
     flip: bool = True  # random horizontal flips of the training images
 
     # Encoders, section 3.1
     visual: Literal["resnet50", "tiny"] = "resnet50"  # image encoder
-    widths: tuple[int, int, int, int] = (256, 512, 1024, 2048)  # channels of the four stages; Fig. 3
+    widths: tuple[int, int, int, int] = _field((256, 512, 1024, 2048), FOUR)  # channels of the four stages; Fig. 3
     visual_weights: str = "imagenet"  # "imagenet", "none", or the path of a torchvision resnet50 file
     audio: Literal["vggish", "tiny"] = "vggish"  # sound encoder
     audio_weights: str = "audioset"  # "audioset", "none", or the path of vggish-10086976.pth
     front_end: Literal["vggish", "log_mel", "spectrogram"] = "vggish"  # Reading 11: 96 x 64, AVSBench's own, or 257 x T
     finetune_audio: bool = False  # Reading 12: VGGish is frozen and in eval mode
-    dim: int = 256  # Reading 20: channels of the shared space
+    dim: int = _field(256, AT_LEAST_1)  # Reading 20: channels of the shared space
     projector: Literal["conv", "mlp"] = "conv"  # Reading 20: 1x1 convolution on F_v, or two of them
     projector_norm: bool = False  # BatchNorm without affine terms closes both projectors (random start needs it)
 
     # Coarse map and MMICL, Eqs. 1-2
-    tau: float = 0.07  # temperature; section 4.1
-    delta: float = 0.5  # share of visual locations dropped; section 4.1, Table 5
-    delta_ramp: float = 0.0  # share of the warm-up over which delta rises from 0 (random start needs it)
+    tau: float = _field(0.07, POSITIVE)  # temperature; section 4.1
+    delta: float = _field(0.5, BELOW_1)  # share of visual locations dropped; section 4.1, Table 5
+    delta_ramp: float = _field(0.0, UNIT)  # share of the warm-up over which delta rises from 0 (random start needs it)
     symmetric: bool = False  # Reading 9: add the image -> sound direction
     masked_denominator: bool = False  # Reading 9: the positive in the denominator is masked too
     dropped: Literal["exclude", "zero"] = "exclude"  # Reading 10: what happens to a dropped location
-    map_range: Range = "relu_max"  # Reading 2: how a cosine map becomes a map in [0, 1]
+    map_range: Range = _field("relu_max", phase=JOINT)  # Reading 2: how a cosine map becomes a map in [0, 1]
 
     # Refinement and affinity, Eqs. 3-6
-    map_size: int = 56  # pixels, side of tri-map, affinity and fine map; section 3.2
-    refine_size: int = 56  # Reading 3: side at which the image guides the refinement
-    refine: Literal["pamr", "par"] = "pamr"  # Reading 1
-    refine_iterations: int = 10
-    beta_l: float = 0.4  # below: silent; Table 7
-    beta_h: float = 0.55  # at or above: sounding; Table 7
-    r: int = 7  # pixels of the affinity grid; Table 6
-    metric: Metric = "euclidean"  # Reading 4
-    reduce: Literal["mean", "sum"] = "mean"  # Reading 5: L1 over channels
-    balanced: bool = True  # Reading 6: half the mean over positives, half over negatives
+    map_size: int = _field(56, AT_LEAST_1, phase=JOINT)  # pixels, side of tri-map, affinity and fine map; section 3.2
+    refine_size: int = _field(56, AT_LEAST_1, phase=JOINT)  # Reading 3: side at which the image guides the refinement
+    refine: Literal["pamr", "par"] = _field("pamr", phase=JOINT)  # Reading 1
+    refine_iterations: int = _field(10, COUNT, phase=JOINT)
+    beta_l: float = _field(0.4, UNIT, phase=JOINT)  # below: silent; Table 7
+    beta_h: float = _field(0.55, UNIT, phase=JOINT)  # at or above: sounding; Table 7
+    r: int = _field(7, AT_LEAST_1, phase=JOINT)  # pixels of the affinity grid; Table 6
+    metric: Metric = _field("euclidean", phase=JOINT)  # Reading 4
+    reduce: Literal["mean", "sum"] = _field("mean", phase=JOINT)  # Reading 5: L1 over channels
+    balanced: bool = _field(True, phase=JOINT)  # Reading 6: half the mean over positives, half over negatives
     aff_block: Literal["two_step", "concat"] = "two_step"  # Reading 21: PMV-aff
-    aff_dim: int = 256  # channels of F_aff
-    aff_offsets: int = 0  # offsets drawn per step for Eq. 6; 0 takes all
+    aff_dim: int = _field(256, AT_LEAST_1)  # channels of F_aff
+    aff_offsets: int = _field(0, COUNT, phase=JOINT)  # offsets drawn per step for Eq. 6; 0 takes all
 
     # Random walk, Eqs. 7-8
-    beta: float = 10.0  # exponent of the affinity; Table 8
-    t: int = 8  # steps; Table 8
-    reading: Literal["power", "squarings"] = "power"  # Reading 7: T^t or T^(2^t)
-    detach: bool = True  # Reading 8: maps used as targets carry no gradient
+    beta: float = _field(10.0, NOT_NEGATIVE, phase=WALK)  # exponent of the affinity; Table 8
+    t: int = _field(8, COUNT, phase=WALK)  # steps; Table 8
+    reading: Literal["power", "squarings"] = _field("power", phase=WALK)  # Reading 7: T^t or T^(2^t)
+    detach: bool = _field(True, phase=JOINT)  # Reading 8: maps used as targets carry no gradient
 
     # SPS, Eqs. 9-10
     fuse_on: Literal["stage4", "projected"] = "stage4"  # Reading 13: the F_v of Eq. 9
-    decoder_dim: int = 256  # Reading 14: channels of ASPP and FPN
-    aspp_dilations: tuple[int, ...] = (3, 6, 12, 18)
+    decoder_dim: int = _field(256, AT_LEAST_1)  # Reading 14: channels of ASPP and FPN
+    aspp_dilations: tuple[int, ...] = _field((3, 6, 12, 18), INTEGERS)
     rcu_inplace: bool = False  # Reading 14: the peers' in-place ReLU
-    seg_loss: Literal["bce", "as_printed"] = "bce"  # Reading 15
-    seg_target: Literal["soft", "three_way"] = "soft"  # Reading 15
-    seg_high: float = 0.6  # three-way target: 1 at or above
-    seg_low: float = 0.4  # three-way target: 0 below
-    teacher: Literal["m_fine", "m_crs", "mask"] = "m_fine"  # what SPS learns; "mask" is the supervised bound
+    seg_loss: Literal["bce", "as_printed"] = _field("bce", phase=JOINT)  # Reading 15
+    seg_target: Literal["soft", "three_way"] = _field("soft", phase=JOINT)  # Reading 15
+    seg_high: float = _field(0.6, UNIT, phase=JOINT)  # three-way target: 1 at or above
+    seg_low: float = _field(0.4, UNIT, phase=JOINT)  # three-way target: 0 below
+    teacher: Literal["m_fine", "m_crs", "mask"] = _field("m_fine", phase=JOINT)  # what SPS learns; "mask": the bound
 
     # Training, section 3.4 and 4.1, Eq. 11
-    lambda1: float = 0.1  # weight of L_mmicl
-    lambda2: float = 0.4  # weight of L_aff
-    lambda3: float = 0.5  # weight of L_seg
-    warmup_epochs: int = 3  # epochs of L_mmicl alone
-    epochs: int = 20  # epochs of Eq. 11 after them
-    batch_size: int = 32
-    lr: float = 1e-4  # Adam
-    head_lr: float = 1.0  # factor on lr for PMV-aff and SPS
+    lambda1: float = _field(0.1, NOT_NEGATIVE, phase=JOINT)  # weight of L_mmicl
+    lambda2: float = _field(0.4, NOT_NEGATIVE, phase=JOINT)  # weight of L_aff
+    lambda3: float = _field(0.5, NOT_NEGATIVE, phase=JOINT)  # weight of L_seg
+    warmup_epochs: int = _field(3, COUNT)  # epochs of L_mmicl alone
+    epochs: int = _field(20, COUNT, phase=JOINT)  # epochs of Eq. 11 after them
+    batch_size: int = _field(32, AT_LEAST_2)
+    lr: float = _field(1e-4, POSITIVE)  # Adam
+    head_lr: float = _field(1.0, POSITIVE, phase=JOINT)  # factor on lr for PMV-aff and SPS
     schedule: Literal["constant", "cosine"] = "constant"  # cosine falls to 2 % in each phase
-    ramp_steps: int = 0  # steps of linear ramp at the start of each phase
-    keep: Literal["best", "last"] = "best"  # the epoch of Eq. 11 that is best on validation, or the last
-    seed: int = 0
+    ramp_steps: int = _field(0, COUNT)  # steps of linear ramp at the start of each phase
+    keep: Literal["best", "last"] = _field("best", phase=JOINT)  # the epoch best on validation, or the last
+    seed: int = _field(0, COUNT)
 
     # Machine
-    device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", ...
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # "auto": bf16 autocast on a GPU that has it
-    fast: bool = True  # numba kernels on the CPU; False, or USPL_FAST=0 in the environment: plain PyTorch
-    workers: int = 0  # processes that load clips
+    device: str = _field("auto", phase=MACHINE)  # "auto", "cpu", "cuda", "cuda:1", ...
+    precision: Literal["auto", "fp32", "bf16"] = _field("auto", phase=MACHINE)  # "auto": bf16 on a GPU that has it
+    fast: bool = _field(True, phase=MACHINE)  # numba kernels on the CPU; False, or USPL_FAST=0: plain PyTorch
+    workers: int = _field(0, COUNT, phase=MACHINE)  # processes that load clips
 
     # Evaluation, section 4.2
-    binarise: Literal["half", "half_image", "adaptive"] = "half"  # Reading 17: M > 0.5, or the peers' rules
-    fscore_per: Literal["video", "batch"] = "video"  # Reading 18
+    binarise: Literal["half", "half_image", "adaptive"] = _field("half", phase=MACHINE)  # Reading 17: M > 0.5
+    fscore_per: Literal["video", "batch"] = _field("video", phase=MACHINE)  # Reading 18
 
     def __post_init__(self) -> None:
         for name, allowed in _choices().items():
             if getattr(self, name) not in allowed:
                 words = ", ".join(repr(a) for a in allowed)
                 raise ValueError(f"`{name}` must be one of {words}; got {getattr(self, name)!r}.")
-        for name, (rule, holds) in _RULES.items():
-            if not holds(getattr(self, name)):
-                raise ValueError(f"`{name}` must be {rule}; got {getattr(self, name)!r}.")
+        for field in dataclasses.fields(self):
+            rule, value = field.metadata.get("rule"), getattr(self, field.name)
+            if rule is not None and not rule.holds(value):
+                raise ValueError(f"`{field.name}` must be {rule.words}; got {value!r}.")
         if not self.beta_l < self.beta_h:
             raise ValueError(f"`beta_l` must be below `beta_h`; got {self.beta_l} and {self.beta_h}.")
         if not self.seg_low <= self.seg_high:
@@ -147,12 +178,12 @@ class Config:
     @classmethod
     def tiny(cls, **changes: Any) -> Config:
         """The same method for Sounding Shapes: small networks from random start, minutes on two CPU cores."""
-        return cls(**{**tiers.TINY, **changes})
+        return cls(**{**presets.TINY, **changes})
 
     @classmethod
     def best(cls, **changes: Any) -> Config:
         """`tiny`, changed where validation said so (table 9 of `sweeps.yml`): beyond the paper, on both levels."""
-        return cls.tiny(**{**tiers.BEST, **changes})
+        return cls.tiny(**{**presets.BEST, **changes})
 
     @classmethod
     def tier(cls, name: str, **changes: Any) -> Config:
@@ -177,9 +208,23 @@ class Config:
 
     def slug(self, *ignore: str) -> str:
         """Ten hexadecimal digits that name this configuration, machine fields and `ignore` left out."""
-        drop = {*MACHINE, *ignore}
+        drop = {*fields_of(MACHINE), *ignore}
         text = json.dumps({k: v for k, v in self.as_dict().items() if k not in drop}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def fields_of(*phases: str) -> tuple[str, ...]:
+    """Names of the fields that belong to one of the phases, in order.
+
+    >>> fields_of(WALK)
+    ('beta', 't', 'reading')
+    """
+    return tuple(f.name for f in dataclasses.fields(Config) if f.metadata.get("phase") in phases)
+
+
+def joint_fields() -> tuple[str, ...]:
+    """Fields that the warm-up does not see: configurations that differ in them alone share one warm-up."""
+    return fields_of(JOINT, WALK)
 
 
 def differences(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
@@ -194,29 +239,3 @@ def _choices() -> dict[str, tuple[Any, ...]]:
 
     hints = typing.get_type_hints(Config)
     return {k: typing.get_args(h) for k, h in hints.items() if typing.get_origin(h) is Literal}
-
-
-def _positive_int(v: Any) -> bool:
-    return isinstance(v, int) and not isinstance(v, bool) and v >= 1
-
-
-_POSITIVE_INT = ("an integer of at least 1", _positive_int)
-_NOT_NEGATIVE_INT = ("an integer of at least 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0)
-_POSITIVE = ("a number above 0", lambda v: 0 < v < float("inf"))
-_NOT_NEGATIVE = ("a number of at least 0", lambda v: 0 <= v < float("inf"))
-_UNIT = ("in [0, 1]", lambda v: 0 <= v <= 1)
-
-_RULES: dict[str, tuple[str, Any]] = {
-    **dict.fromkeys(("image_size", "map_size", "refine_size", "r", "dim", "aff_dim", "decoder_dim"), _POSITIVE_INT),
-    **dict.fromkeys(("batch_size",), ("an integer of at least 2", lambda v: _positive_int(v) and v >= 2)),
-    **dict.fromkeys(
-        ("t", "refine_iterations", "aff_offsets", "warmup_epochs", "epochs", "ramp_steps", "seed", "workers"),
-        _NOT_NEGATIVE_INT,
-    ),
-    **dict.fromkeys(("tau", "seconds", "lr", "head_lr"), _POSITIVE),
-    **dict.fromkeys(("beta", "lambda1", "lambda2", "lambda3"), _NOT_NEGATIVE),
-    **dict.fromkeys(("beta_l", "beta_h", "seg_low", "seg_high", "delta_ramp"), _UNIT),
-    "delta": ("in [0, 1)", lambda v: 0 <= v < 1),
-    "widths": ("four positive integers", lambda v: len(v) == 4 and all(_positive_int(c) for c in v)),
-    "aspp_dilations": ("positive integers", lambda v: len(v) > 0 and all(_positive_int(d) for d in v)),
-}

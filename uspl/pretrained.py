@@ -2,44 +2,40 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
-from uspl import machine, record
 from uspl.config import Config
-from uspl.gate import Gate, calibrate
-from uspl.model import USPL
-from uspl.shapes import MARKER, SHAPES
+from uspl.core import record
+from uspl.core.files import write_bytes, write_text
+from uspl.gate import Gate
 
 FORMAT = 1  # of the folder; changes when an older reader could not use it
 WEIGHTS, CONFIG, CARD, GATE = "model.safetensors", "config.json", "README.md", "gate.json"
 SCORES = {"val_m_crs": "m_crs", "val_m_fine": "m_fine", "val_m": "m"}
 
 
-def from_pretrained(
+def locate(
     name: str | Path,
     *,
-    device: str = "auto",
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     force_download: bool = False,
     local_files_only: bool = False,
     token: str | bool | None = None,
-) -> USPL:
-    """A trained model in eval mode, with what is known of its training in `about`.
+) -> Path:
+    """The folder that holds a model: the one that is named, or the one to which the hub's files were downloaded.
 
     Args:
-        name: a folder that `save_pretrained` wrote, or that a training left in `runs/`, which needs no network; or the
-            id of a model on the Hugging Face hub, such as "somebody/uspl-tiny".
-        device: see `Config.device`.
+        name: a folder, or the id of a model on the Hugging Face hub.
         revision, cache_dir, force_download, local_files_only, token: for the hub, as in `huggingface_hub`.
 
     Raises:
-        ValueError: no such model, one of another version, or a file with missing or foreign tensors.
+        ValueError: no such model, or a folder without one.
     """
     folder = Path(name)
     if not folder.is_dir():
@@ -48,31 +44,34 @@ def from_pretrained(
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
             raise ValueError(f"`{name}` holds no model: `{file}` is missing.")
+    return folder
+
+
+def read_config(folder: Path) -> tuple[Config, dict[str, Any]]:
+    """The configuration of a saved model, and what is known of its training: `data`, `scores`, `gate`.
+
+    Raises:
+        ValueError: the file cannot be read, or is of another version.
+    """
     values = _config(folder)
-    cfg = Config.from_dict(values["config"])
-    # The weights that a training began with are in the file already.
-    model = USPL(replace(cfg, visual_weights="none", audio_weights="none"))
-    model.cfg = replace(cfg, device=device)
-    _fill(model, folder / WEIGHTS)
-    model.about = {k: values[k] for k in ("data", "scores", "gate") if values.get(k)}
-    return model.to(machine.choose_device(device)).eval()
+    return Config.from_dict(values["config"]), {k: values[k] for k in ("data", "scores", "gate") if values.get(k)}
 
 
-def save_pretrained(model: USPL, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False) -> Path:
+def save_pretrained(model: Any, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False) -> Path:
     """Write config.json, README.md and, last, model.safetensors.
 
     Args:
-        model: a trained model; `about` goes into the card.
+        model: a trained module with `cfg` and `about`; these go into the card.
         folder: made where it is missing.
         repo_id: with `push_to_hub`, the name on the Hugging Face hub; the folder's name by default.
         push_to_hub: also upload the folder.
     """
     folder = Path(folder)
     values = {"library_name": "uspl", "format": FORMAT, "config": model.cfg.as_dict(), **model.about}
-    record.write_text(folder / CONFIG, json.dumps(values, indent=1) + "\n")
-    record.write_text(folder / CARD, card(model))
+    write_text(folder / CONFIG, json.dumps(values, indent=1) + "\n")
+    write_text(folder / CARD, card(model))
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    record.write_bytes(folder / WEIGHTS, save(state, metadata={"format": "pt", "uspl_format": str(FORMAT)}))
+    write_bytes(folder / WEIGHTS, save(state, metadata={"format": "pt", "uspl_format": str(FORMAT)}))
     if push_to_hub:
         from huggingface_hub import HfApi
 
@@ -82,32 +81,12 @@ def save_pretrained(model: USPL, folder: str | Path, *, repo_id: str | None = No
     return folder
 
 
-def trained(cfg: Config, data: str | Path, *, runs: str | Path = "runs") -> USPL:
-    """The model of `train_or_load` with its gate, which is calibrated on validation once and kept beside the weights.
-
-    Raises:
-        ValueError: as `train_or_load`.
-    """
-    from uspl import sets
-    from uspl.train import train_or_load
-
-    model: USPL
-    model, values = train_or_load(cfg, data, runs=runs)
-    file = Path(values["folder"]) / GATE
-    if not file.is_file():
-        gate = calibrate(model, sets.training(cfg, data).val)
-        name = SHAPES if (Path(data) / MARKER).is_file() else Path(data).name
-        record.write_text(file, json.dumps({"data": name, "gate": gate.as_dict()}, indent=1) + "\n")
-    model.about = _about(Path(values["folder"]))
-    return model
-
-
-def gate_of(model: USPL) -> Gate:
+def gate_of(model: Any) -> Gate:
     """The gate that was saved with a model; one that shuts silence alone where there is none."""
     return Gate.from_dict(model.about.get("gate") or {})
 
 
-def card(model: USPL) -> str:
+def card(model: Any) -> str:
     """The model card: what it is, what it was trained on, how it scores, what the gate lets pass, the licence."""
     about, cfg = model.about, model.cfg
     scores = [f"| `{name}` | {value:.3f} |" for name, value in about.get("scores", {}).items()]
@@ -125,7 +104,7 @@ def card(model: USPL) -> str:
         *("tags:", "- sound-source-localization", "- audio-visual-segmentation", "- safetensors", "---", ""),
         *("# Unsupervised Sounding Pixel Learning", ""),
         "A frame of a video and the sound around it go in, the pixels that sound come out; learned without masks.",
-        *("", "```python", "from uspl.model import USPL", "", "model = USPL.from_pretrained(FOLDER_OR_ID)", "```", ""),
+        *("", "```python", "import uspl", "", "model = uspl.Localizer.from_pretrained(FOLDER_OR_ID)", "```", ""),
         *("```bash", "uspl run film.mp4 -o overlay.mp4 --checkpoint FOLDER_OR_ID", "```", ""),
         *("## Training data", "", f"{about.get('data', 'Not recorded')}.", ""),
         *("## Scores", "", *(table if scores else ["Not recorded."]), ""),
@@ -146,7 +125,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except ValueError:
         raise ValueError(f"`{file}` cannot be read as JSON; save the model again.") from None
     if "format" not in values and "image_size" in values:
-        return {"config": values} | _about(folder)
+        return {"config": values} | read_about(folder)
     if values.get("library_name") != "uspl" or "format" not in values:
         raise ValueError(f"`{file}` is not of a model of uspl: `library_name` and `format` do not say so.")
     if values["format"] != FORMAT:
@@ -157,7 +136,7 @@ def _config(folder: Path) -> dict[str, Any]:
     return values
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def read_about(folder: Path) -> dict[str, Any]:
     """What a training left beside its weights."""
     found: dict[str, Any] = {}
     if (folder / GATE).is_file():
@@ -167,14 +146,19 @@ def _about(folder: Path) -> dict[str, Any]:
     return found | ({"scores": scores} if scores else {})
 
 
-def _fill(model: USPL, file: Path) -> None:
-    """Put the tensors of a file into a model; one sentence for the first that does not fit."""
+def load_into(module: nn.Module, folder: Path) -> None:
+    """Put the saved tensors of a folder into a module.
+
+    Raises:
+        ValueError: a file that cannot be read, or the first tensor that does not fit.
+    """
+    file = folder / WEIGHTS
     try:
         with safe_open(file, framework="pt") as opened:
             state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"`{file}` cannot be read as safetensors ({error}).") from None
-    wanted = model.state_dict()
+    wanted = module.state_dict()
     for problem, keys in (("lacks a", wanted.keys() - state.keys()), ("holds a foreign", state.keys() - wanted.keys())):
         if keys:
             raise ValueError(f"`{file}` {problem} tensor, `{min(keys)}`: it belongs to another model or version.")
@@ -182,7 +166,7 @@ def _fill(model: USPL, file: Path) -> None:
         if state[key].shape != value.shape:
             shapes = f"{tuple(state[key].shape)}, not {tuple(value.shape)}"
             raise ValueError(f"`{file}` holds `{key}` of shape {shapes}: it belongs to another model or version.")
-    model.load_state_dict(state)
+    module.load_state_dict(state)
 
 
 def _fetched(name: str, options: dict[str, Any]) -> Path:
@@ -199,6 +183,3 @@ def _fetched(name: str, options: dict[str, Any]) -> Path:
             f"`{name}` is no folder that is there, and the Hugging Face hub gives no model: {why}."
         ) from error
     return files[0].parent
-
-
-__all__ = ["card", "from_pretrained", "gate_of", "save_pretrained", "trained"]

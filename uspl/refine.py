@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from uspl import fast as kernels
-from uspl.fast import Likeness
+from uspl.kernels import dispatch
+from uspl.kernels.dispatch import ColourAffinity
 
 _RING = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 _BLOCK = 1 << 14  # pixels: on a CPU so many are refined at a time
@@ -50,7 +50,7 @@ def pamr(
             [0.2500, 0.2500]])
     """
     _check(iterations, dilations)
-    by_colour = Likeness(power=1, factor=0.1, least=1e-8, with_centre=True)
+    by_colour = ColourAffinity(power=1, factor=0.1, least=1e-8, with_centre=True)
     return _refined(image, m, by_colour, iterations, dilations, fast)
 
 
@@ -92,7 +92,7 @@ def par(
     _check(iterations, dilations)
     rho = image.new_tensor([dil * (dy * dy + dx * dx) ** 0.5 for dil in dilations for dy, dx in _RING])
     position = -((rho / (rho.std() + 1e-8) / 0.3) ** 2)
-    both = Likeness(power=2, factor=0.3, least=0.3e-8, with_centre=False, by_position=0.01 * position.softmax(0))
+    both = ColourAffinity(power=2, factor=0.3, least=0.3e-8, with_centre=False, by_position=0.01 * position.softmax(0))
     refined = _refined(image, m, both, iterations, dilations, fast)
     return refined / 1.01**iterations if keep_range else refined
 
@@ -146,20 +146,20 @@ def _neighbours(padded: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
 
 
 def _refined(
-    image: Tensor, m: Tensor, likeness: Likeness, iterations: int, dilations: Sequence[int], fast: bool
+    image: Tensor, m: Tensor, colours: ColourAffinity, iterations: int, dilations: Sequence[int], fast: bool
 ) -> Tensor:
     """`iterations` times the weighted sum over neighbours; on a CPU a few images at a time: weights stay in cache."""
     if not len(m):
         return m.new_zeros(*m.shape[:2], *image.shape[-2:])
     m = F.interpolate(m, size=tuple(image.shape[-2:]), mode="bilinear", align_corners=True)
     needs_gradient = torch.is_grad_enabled() and m.requires_grad
-    if fast and not needs_gradient and kernels.usable(image, m):
-        return kernels.refined(image, m, likeness, iterations, dilations)
+    if fast and not needs_gradient and dispatch.usable(image, m):
+        return dispatch.refined(image, m, colours, iterations, dilations)
     many = max(1, _BLOCK // image[0, 0].numel()) if image.device.type == "cpu" else len(image)
     found = []
     for guide, maps in zip(image.split(many), m.split(many), strict=True):
         with torch.no_grad():
-            step = _Gather(_weights(guide, dilations, likeness), dilations)
+            step = _Gather(_weights(guide, dilations, colours), dilations)
         for _ in range(iterations):
             maps = step(maps)
         found.append(maps)
@@ -178,18 +178,18 @@ def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Te
     return squares.sub_(total.square_().div_(n)).div_(n - 1).clamp_min_(0).sqrt_()
 
 
-def _weights(image: Tensor, dilations: Sequence[int], likeness: Likeness) -> Tensor:
+def _weights(image: Tensor, dilations: Sequence[int], colours: ColourAffinity) -> Tensor:
     """softmax over neighbours of -mean over channels of (|difference| * scale) ** power: (B, N, H, W)."""
-    scale = 1 / (likeness.factor * _spread(image, dilations, with_centre=likeness.with_centre) + likeness.least)
+    scale = 1 / (colours.factor * _spread(image, dilations, with_centre=colours.with_centre) + colours.least)
     logits = image.new_empty(len(image), 8 * len(dilations), *image.shape[-2:])
     d = torch.empty_like(image)
     for n, neighbour in enumerate(_neighbours(_padded(image, dilations), dilations)):
         torch.sub(neighbour, image, out=d).mul_(scale)
-        logits[:, n] = (d.abs_() if likeness.power == 1 else d.square_()).sum(1)
+        logits[:, n] = (d.abs_() if colours.power == 1 else d.square_()).sum(1)
     logits = logits.mul_(-1 / image.shape[1])
     weights = logits.sub_(logits.amax(1, keepdim=True)).exp_()
     weights /= weights.sum(1, keepdim=True)
-    return weights if likeness.by_position is None else weights.add_(likeness.by_position.view(1, -1, 1, 1))
+    return weights if colours.by_position is None else weights.add_(colours.by_position.view(1, -1, 1, 1))
 
 
 class _Gather:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl.align import normalise_map
+from uspl.maps import normalise_map
 
 
 def fuse(f_v: Float[Tensor, "b c h w"], m_crs: Float[Tensor, "b h w"]) -> Float[Tensor, "b c h w"]:

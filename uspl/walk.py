@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from uspl import fast as kernels
 from uspl.affinity import offsets
-from uspl.pairs import inside, only_once
+from uspl.kernels import dispatch
+from uspl.kernels.affinity_autograd import inside, only_once
 
 
 def transition(
@@ -94,9 +94,9 @@ def random_walk(
     if reading not in ("power", "squarings"):
         raise ValueError(f"`reading` must be 'power' or 'squarings'; got {reading!r}.")
     offs, steps = _offsets(a, beta=beta, r=r, metric=metric), t if reading == "power" else 2**t
-    fast = fast and kernels.usable(m, a)
+    fast = fast and dispatch.usable(m, a)
     if fast and not (torch.is_grad_enabled() and (m.requires_grad or a.requires_grad)):
-        return kernels.fine(m, a, offs, beta, r, steps)
+        return dispatch.fine(m, a, offs, beta, r, steps)
     fine: Tensor = _Walk.apply(m, _weights(a, offs, beta, r), offs, r, steps, fast)
     return fine
 
@@ -158,7 +158,7 @@ class _Walk(torch.autograd.Function):
         kept = steps + 1 if any(ctx.needs_input_grad) else 2
         maps = m.new_zeros(len(m), kept, *weights.shape[2:])
         maps[:, 0] = F.pad(m, (r, r, r, r))
-        (kernels.walk if fast else walk_steps)(weights, offs, degree, r, maps, steps)
+        (dispatch.walk if fast else walk_steps)(weights, offs, degree, r, maps, steps)
         ctx.save_for_backward(weights, offs, degree, maps)
         ctx.r, ctx.fast = r, fast
         return _inner(maps[:, steps % kept], r).clone()
@@ -168,7 +168,7 @@ class _Walk(torch.autograd.Function):
         only_once("random_walk")
         weights, offs, degree, maps = ctx.saved_tensors
         padded = F.pad(grad, (ctx.r,) * 4)
-        pull = (kernels.walk_gradient if ctx.fast else _walk_gradient)(weights, offs, degree, ctx.r, maps, padded)
+        pull = (dispatch.walk_gradient if ctx.fast else _walk_gradient)(weights, offs, degree, ctx.r, maps, padded)
         return _inner(padded, ctx.r), pull, None, None, None, None
 
 
@@ -200,7 +200,7 @@ def walk_steps(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tens
 
 
 def _walk_gradient(weights: Tensor, offs: Tensor, degree: Tensor, r: int, maps: Tensor, grad: Tensor) -> Tensor:
-    """As `fast.walk_gradient`."""
+    """As `dispatch.walk_gradient`."""
     pull, own, less = torch.zeros_like(weights), torch.zeros_like(grad), torch.zeros_like(grad)
     shifts, by = _moves(weights, offs, r)
     (total,), (out,), (mine, *given) = _seen(degree, [0], r), _seen(grad, [0], r), _seen(own, [0, *shifts], r)

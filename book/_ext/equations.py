@@ -42,14 +42,15 @@ class Equation:
 def gather(library: Path, tests: Path, notebooks: Path) -> list[Equation]:
     """Read all eleven equations; nothing is imported, nothing is run."""
     found = {n: Equation(n) for n in NUMBERS}
-    for path in sorted(library.glob("*.py")):
+    for path in sorted(library.rglob("*.py")):
         for node in ast.parse(path.read_text()).body:
             doc = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
             match = re.match(r"Eq\. \((\d+)\): (.+)", doc or "")
             if doc and match and int(match[1]) in found and not found[int(match[1])].function:
                 equation = found[int(match[1])]
                 equation.says = match[2]
-                equation.function = f"{library.name}.{path.stem}.{node.name}"
+                place = path.relative_to(library.parent).with_suffix("")
+                equation.function = ".".join((*place.parts, node.name))
                 math = re.search(r"^\.\. math::(.*(?:\n(?:[ ]+\S.*|[ ]*$))*)", doc, re.MULTILINE)
                 equation.formula = "\n".join(line.strip() for line in math[1].splitlines()).strip() if math else ""
     for n, equation in found.items():
@@ -67,7 +68,7 @@ class Equations(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         source = Path(self.env.srcdir)
-        rows = gather(ROOT / "uspl", ROOT / "tests", source / "notebooks")
+        rows = gather(ROOT / "uspl", ROOT / "tests" / "equations", source / "notebooks")
         say = log.info if os.environ.get("USPL_DRAFT") == "1" else log.warning
         for row in rows:
             for word in row.lacks():

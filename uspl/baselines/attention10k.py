@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from uspl.baselines.peer import Contrast, Features
-from uspl.batch import Batch
-from uspl.objective import Moment
+from uspl.baselines.base import Contrast
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
 
 
 def attended(f_a: Float[Tensor, "b c"], f_v: Float[Tensor, "b c h w"], *, tau: float = 1.0) -> Float[Tensor, "b c"]:
@@ -78,7 +79,12 @@ class Attention10k(Contrast):
         super().__init__(loss, tau)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
         f_a, f_v = features.encode_sound(batch.sound), features.encode_image(batch.image)[1]

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl.baselines import visual
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
+from uspl.baselines import visual_only
 from uspl.config import Config
-from uspl.encoders import AudioEncoder
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.encoders.sound import AudioEncoder
 
 
 def attend(
@@ -81,10 +81,10 @@ class AVS(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.decoder = visual.new_decoder(cfg)
+        self.decoder = visual_only.new_decoder(cfg)
         self.tpavi_b1, self.tpavi_b2, self.tpavi_b3, self.tpavi_b4 = (TPAVI(cfg.decoder_dim) for _ in range(4))
 
-    def logits(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def logits(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """An image and its sound -> logits before the sigmoid, on the decoder's grid."""
         stages: Sequence[Tensor] = features.visual(image)
         heard, parts = features.audio(sound), self.decoder
@@ -96,11 +96,16 @@ class AVS(nn.Module):
         return logits.squeeze(1).float()
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
-        return {"loss": visual.loss(self.logits(features, batch.image, batch.sound), batch.mask)}
+        return {"loss": visual_only.loss(self.logits(features, batch.image, batch.sound), batch.mask)}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The probability that a pixel sounds, in [0, 1]."""
         return torch.sigmoid(self.logits(features, image, sound))

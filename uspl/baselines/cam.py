@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from uspl import align
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
-from uspl.encoders import AudioEncoder
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.encoders.sound import AudioEncoder
+from uspl.maps import normalise_map
 
 
 def class_maps(f: Float[Tensor, "b c h w"], weight: Float[Tensor, "k c"]) -> Float[Tensor, "b k h w"]:
@@ -49,7 +49,7 @@ def heard_map(maps: Float[Tensor, "b k h w"], p: Float[Tensor, "b k"]) -> Float[
     >>> heard_map(maps, torch.tensor([[0.75, 0.25]])).tolist()
     [[[0.8125, 0.25]]]
     """
-    each = align.normalise_map(maps.flatten(0, 1), "relu_max").view(maps.shape)
+    each = normalise_map(maps.flatten(0, 1), "relu_max").view(maps.shape)
     return torch.einsum("bkhw,bk->bhw", each, p)
 
 
@@ -89,9 +89,9 @@ class CAM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
-        self.expect(1)
+        self.set_num_classes(1)
 
-    def expect(self, classes: int) -> None:
+    def set_num_classes(self, classes: int) -> None:
         """Make room for so many classes."""
         self.image, self.sound = classifier(self.width, classes), classifier(AudioEncoder.dim, classes)
 
@@ -113,11 +113,16 @@ class CAM(nn.Module):
         return heard_map(self.maps(f), self.shares(sound))
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
         return {"loss": self.learn(features.visual(batch.image)[3], features.audio(batch.sound), labels)}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The weighted class maps, in [0, 1]."""
         return self.heard(features.visual(image)[3], features.audio(sound))

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
 from uspl.config import Config
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
 
 
 def clustered(
@@ -97,20 +97,25 @@ class DMC(nn.Module):
         self.hear = nn.Linear(cfg.dim, clusters * cfg.dim, bias=False)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
         heard, _, centres = self._match(features, batch.image, batch.sound)
         return {"loss": loss(heard, centres)}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """Shares of the cluster whose centre is nearest to the sound, in [0, 1]."""
         heard, shares, centres = self._match(features, image, sound)
         best = F.cosine_similarity(heard, centres, dim=2).argmax(1)
         return shares[torch.arange(len(best), device=best.device), best]
 
     def _match(
-        self, features: Features, image: Tensor, sound: Tensor
+        self, features: AudioVisualEncoder, image: Tensor, sound: Tensor
     ) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b n h w"], Float[Tensor, "b n c"]]:
         f_a, f_v = features.encode_sound(sound), features.encode_image(image)[1]
         with torch.autocast(f_v.device.type, enabled=False):

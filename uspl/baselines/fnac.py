@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from uspl.baselines import ez_vsl
-from uspl.baselines.peer import Contrast, Features
+from uspl.baselines.base import Contrast
 from uspl.baselines.slavc import dropped
-from uspl.batch import Batch
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
 
 
 def terms(
@@ -27,7 +28,7 @@ def terms(
     A, G, I and S are softmaxes over rows, divided by tau before: of a_i . a_j, of the foregrounds g_i . g_j, of the
     mean images v_i . v_j, and of the best cosine of image i with sound j. A foreground is the mean over all locations
     of the image features where the map, from 0 to 1, is above 0.6, else 0. The norm is the mean absolute difference.
-    Features are normalised at each location; means of them are not normalised again.
+    AudioVisualEncoder are normalised at each location; means of them are not normalised again.
 
     Args:
         f_a: projected sounds (B, C), not normalised.
@@ -87,7 +88,12 @@ class FNAC(Contrast):
         self.start, self.dropout, self.weight = start, dropout, weight
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
         seen = features.visual(batch.image)[3]

@@ -15,14 +15,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from uspl import align, pairs, refine, walk
+from uspl import maps, refine, walk
 from uspl.affinity import affinity, offsets
 from uspl.baselines.cam import CAM
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
 from uspl.config import Config
-from uspl.model import PMVAff, resize
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.kernels import affinity_autograd
+from uspl.maps import resize
+from uspl.pmv_aff import PMVAff
 
 EPS = 1e-5  # in both logarithms and both counts, as published
 
@@ -85,22 +87,27 @@ class IRNet(nn.Module):
         self.cam = CAM(cfg.widths[3])
         self.pmv_aff = PMVAff(widths=cfg.widths, dim=cfg.aff_dim, block=cfg.aff_block, size=cfg.map_size)
 
-    def expect(self, classes: int) -> None:
-        """As `CAM.expect`."""
-        self.cam.expect(classes)
+    def set_num_classes(self, classes: int) -> None:
+        """As `CAM.set_num_classes`."""
+        self.cam.set_num_classes(classes)
 
     @torch.no_grad()
     def seeds(self, image: Tensor, f: Float[Tensor, "b c h w"], labels: Tensor) -> UInt8[Tensor, "b g g"]:
         """What the class map of the label is sure of, refined by the image: 1 object, 0 background, 255 neither."""
         cfg = self.cfg
         own = self.cam.maps(f)[torch.arange(len(f), device=f.device), labels]
-        m = resize(align.normalise_map(own, "relu_max"), cfg.map_size).unsqueeze(1)
+        m = resize(maps.normalise_map(own, "relu_max"), cfg.map_size).unsqueeze(1)
         guide = F.interpolate(image, size=(cfg.map_size,) * 2, mode="bilinear", align_corners=True)
         refined = refine.pamr(guide, m, iterations=cfg.refine_iterations, fast=cfg.fast).squeeze(1)
         return refine.trimap(refined, beta_l=cfg.beta_l, beta_h=cfg.beta_h)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss", and its parts "cam" and "aff"; "aff" is 0 in the first half."""
         stages = features.visual(batch.image)
@@ -113,10 +120,14 @@ class IRNet(nn.Module):
             if 0 < cfg.aff_offsets < len(offs):
                 offs = offs[torch.randperm(len(offs), generator=generator)[: cfg.aff_offsets]]
             f_aff = self.pmv_aff([s.detach() for s in stages]).float()
-            l_aff = loss(pairs.distance(f_aff, offs, fast=cfg.fast).neg().exp(), pairs.labels(y_tri, offs), y_tri)
+            l_aff = loss(
+                affinity_autograd.distance(f_aff, offs, fast=cfg.fast).neg().exp(),
+                affinity_autograd.labels(y_tri, offs),
+                y_tri,
+            )
         return {"loss": l_cam + l_aff, "cam": l_cam, "aff": l_aff}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The weighted class maps after the walk, in [0, 1]."""
         cfg, stages = self.cfg, features.visual(image)
         m = resize(self.cam.heard(stages[3], features.audio(sound)), cfg.map_size)

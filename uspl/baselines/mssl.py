@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from uspl.baselines.cam import CAM
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
 from uspl.config import Config
-from uspl.encoders import AudioEncoder
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.encoders.sound import AudioEncoder
 
 
 def correspondence(scores: Float[Tensor, " b"], others: Float[Tensor, " n"]) -> Float[Tensor, ""]:
@@ -85,16 +85,21 @@ class MSSL(nn.Module):
         both = cfg.widths[3] + AudioEncoder.dim
         self.judge = nn.Sequential(nn.Linear(both, cfg.dim), nn.ReLU(), nn.Linear(cfg.dim, 1))
 
-    def expect(self, classes: int) -> None:
-        """As `CAM.expect`."""
-        self.cam.expect(classes)
+    def set_num_classes(self, classes: int) -> None:
+        """As `CAM.set_num_classes`."""
+        self.cam.set_num_classes(classes)
 
     def of_class(self, heard: Float[Tensor, "b n"], weight: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
         """What each number of an embedding adds to the score of a class, so far as it is positive."""
         return (heard * weight).clamp_min(0)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss", and its parts "cam", "pair" and "align"; "align" is 0 in the first half."""
         stages, f_v = features.encode_image(batch.image)
@@ -111,7 +116,7 @@ class MSSL(nn.Module):
                 l_align = alignment(a.float(), v.float(), labels)
         return {"loss": l_cam + l_pair + l_align, "cam": l_cam, "pair": l_pair, "align": l_align}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """Cosine of every location with what the sound has of each class, weighted by the classes' probabilities."""
         f_v, heard = features.encode_image(image)[1], features.audio(sound)
         weight = self.cam.sound.weight

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl import encoders
-from uspl.align import normalise_map
-from uspl.baselines.peer import Features
 from uspl.config import Config
+from uspl.encoders import visual
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.maps import normalise_map
 
 
 def objectness(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
@@ -61,9 +61,9 @@ class OGL(nn.Module):
         super().__init__()
         self.method, self.alpha, self.size = method, alpha, cfg.image_size
         self.supervision = method.supervision
-        self.visual = None if cfg.visual_weights == "none" else encoders.visual_encoder(cfg)
+        self.visual = None if cfg.visual_weights == "none" else visual.visual_encoder(cfg)
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b s s"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b s s"]:
         """The mixture, in [0, 1]."""
         m: Tensor = self.method.score(features, image, sound)  # type: ignore[operator]
         seen = (self.visual or features.visual)(image)[3]

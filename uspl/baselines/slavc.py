@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl import align, encoders
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
+from uspl import align
 from uspl.config import Config
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders import projectors
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.encoders.sound import AudioEncoder
 
 
 class Projected(NamedTuple):
@@ -115,20 +117,31 @@ class SLAVC(nn.Module):
     supervision, cosine, heads = "none", True, ()
 
     def __init__(
-        self, cfg: Config, features: Features, *, momentum: float = 0.999, dropout: float = 0.9, slow: bool = False
+        self,
+        cfg: Config,
+        features: AudioVisualEncoder,
+        *,
+        momentum: float = 0.999,
+        dropout: float = 0.9,
+        slow: bool = False,
     ) -> None:
         super().__init__()
         self.tau, self.momentum, self.dropout, self.slow = cfg.tau, momentum, dropout, slow
-        v = encoders.VisualProjector(cfg.widths[3], cfg.dim, kind=cfg.projector, norm=cfg.projector_norm)
-        self.second = nn.ModuleDict({"v": v, "a": encoders.SoundProjector(128, cfg.dim, norm=cfg.projector_norm)})
+        v = projectors.VisualProjector(cfg.widths[3], cfg.dim, kind=cfg.projector, norm=cfg.projector_norm)
+        self.second = nn.ModuleDict({"v": v, "a": projectors.SoundProjector(128, cfg.dim, norm=cfg.projector_norm)})
         self.target, self.target_second = copy.deepcopy(features), copy.deepcopy(self.second)
         if features.audio.frozen:  # nothing to follow: the copy is handed what the frozen encoder says
-            self.target.audio = encoders.AudioEncoder(nn.Identity(), frozen=True)
+            self.target.audio = AudioEncoder(nn.Identity(), frozen=True)
         self.target.requires_grad_(False)
         self.target_second.requires_grad_(False)
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
         if self.training:
@@ -141,7 +154,7 @@ class SLAVC(nn.Module):
         with torch.autocast(own.f_v1.device.type, enabled=False):
             return {"loss": loss(own, target, tau=self.tau)}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """Mean of the two cosines."""
         if self.slow:
             features, second, sound = self.target, self.target_second, self._sound(features, sound)
@@ -149,11 +162,16 @@ class SLAVC(nn.Module):
             second = self.second
         return sounding_map(self._project(features, second, image, sound, None))
 
-    def _sound(self, features: Features, sound: Tensor) -> Tensor:
+    def _sound(self, features: AudioVisualEncoder, sound: Tensor) -> Tensor:
         return features.audio(sound) if features.audio.frozen else sound
 
     def _project(
-        self, features: Features, second: nn.ModuleDict, image: Tensor, sound: Tensor, generator: torch.Generator | None
+        self,
+        features: AudioVisualEncoder,
+        second: nn.ModuleDict,
+        image: Tensor,
+        sound: Tensor,
+        generator: torch.Generator | None,
     ) -> Projected:
         seen, heard = features.visual(image)[3], features.audio(sound)
         if generator is not None and self.training and self.dropout:

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl import align
-from uspl.baselines.peer import Features
-from uspl.batch import Batch
+from uspl import align, maps
 from uspl.config import Config
-from uspl.objective import Moment
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
 
 
 def loss(
@@ -48,7 +48,7 @@ def pooled(f_a: Float[Tensor, "b c"], f_v: Float[Tensor, "b c h w"]) -> Float[Te
 
     A constant map weighs nothing: the result is 0. The paper sums where this takes the mean over K locations.
     """
-    weights = align.normalise_map(align.sounding_map(f_a, f_v), "minmax")
+    weights = maps.normalise_map(align.sounding_map(f_a, f_v), "minmax")
     return (f_v * weights.unsqueeze(1)).mean((2, 3))
 
 
@@ -94,7 +94,12 @@ class SSPL(nn.Module):
         self.predict = nn.Sequential(*squeeze, nn.Linear(narrow, c))
 
     def losses(
-        self, features: Features, batch: Batch, labels: Tensor, generator: torch.Generator, moment: Moment
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
     ) -> dict[str, Tensor]:
         """ "loss"."""
         gain, shift = (torch.rand(2, len(batch.ids), 3, 1, 1, generator=generator) * 0.8 - 0.4).to(batch.image.device)
@@ -104,7 +109,7 @@ class SSPL(nn.Module):
             z1, z2 = (self.project(pooled(f_a, self.coding(f_a, v))) for v in f_v)
             return {"loss": loss(self.predict(z1), self.predict(z2), z1, z2)}
 
-    def score(self, features: Features, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The cosine of the sound with the image features that know of it."""
         f_a, f_v = features.encode_sound(sound), features.encode_image(image)[1]
         return align.sounding_map(f_a, self.coding(f_a, f_v))

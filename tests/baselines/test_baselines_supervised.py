@@ -1,0 +1,357 @@
+"""Peers that learn from labels or masks: golden losses with gradients, examples by hand, who hears and who does not."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.helpers.data_sample import sample
+from tests.helpers.models import brief
+from tests.helpers.values import normal, random, reference, reference_json
+from uspl import walk
+from uspl.affinity import affinity, affinity_labels, affinity_loss
+from uspl.baselines import afa, avs, cam, irnet, mssl, visual_only
+from uspl.baselines.base import Peer
+from uspl.config import Config
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.data.splits import open_set
+from uspl.experiments import methods
+from uspl.inference import predict
+
+seeds = st.integers(0, 999)
+LABELS = ["cam", "irnet", "mssl"]
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    clips = open_set(sample(), "train", size=32)
+    found: Batch = next(iter(predict.loader(clips, batch_size=4, front_end="vggish")))
+    return found
+
+
+def peer(name: str, **changes: Any) -> Peer:
+    """A peer that has met the sample's categories."""
+    torch.manual_seed(0)
+    made = methods.build(name, brief(**changes))
+    made.set_labels(open_set(sample(), "train", size=32))
+    return made
+
+
+def losses(peer: Peer, batch: Batch, progress: float, seed: int = 0) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = peer(batch, torch.Generator().manual_seed(seed), TrainingProgress(True, 0.0, progress))
+    return found
+
+
+# AVS and the visual-only line
+
+
+@given(seeds)
+def test_attention_is_the_published_matrix(seed: int) -> None:
+    """Queries by keys over the number of positions, times the values: the key is the sound at every position."""
+    theta, g = normal(seed, 2, 3, 4, 5, dtype=torch.float64), normal(seed + 1, 2, 3, 4, 5, dtype=torch.float64)
+    phi = normal(seed + 2, 2, 3, dtype=torch.float64)
+    keys = phi[:, :, None].expand(2, 3, 20)
+    matrix = theta.flatten(2).transpose(1, 2) @ keys / 20
+    expected = (matrix @ g.flatten(2).transpose(1, 2)).transpose(1, 2).view_as(theta)
+    torch.testing.assert_close(avs.attend(theta, phi, g), expected)
+
+
+def test_attention_gradient() -> None:
+    theta, phi, g = (normal(i, *s, dtype=torch.float64) for i, s in enumerate([(1, 2, 2, 2), (1, 2), (1, 2, 2, 2)]))
+    assert torch.autograd.gradcheck(avs.attend, [x.requires_grad_() for x in (theta, phi, g)])
+
+
+def test_tpavi_starts_deaf() -> None:
+    torch.manual_seed(0)
+    block, x = avs.TPAVI(6), normal(0, 2, 6, 3, 4)
+    assert torch.equal(block(x, normal(1, 2, 128)), block(x, normal(2, 2, 128)))
+    torch.testing.assert_close(block(x, normal(1, 2, 128)), F.layer_norm(x.movedim(1, -1), (6,)).movedim(-1, 1))
+    torch.nn.init.ones_(block.W_z[1].weight)
+    assert not torch.equal(block(x, normal(1, 2, 128)), block(x, normal(2, 2, 128)))
+
+
+def test_tpavi_has_the_published_names() -> None:
+    layouts = reference_json("checkpoint_keys")
+    published = next(v for k, v in layouts.items() if k.startswith("AVSBench S4 resnet"))
+    ours = avs.TPAVI(256).state_dict()
+    for stage in (1, 2, 3, 4):
+        prefix = f"tpavi_b{stage}."
+        theirs = {k.removeprefix(prefix): v for k, v in published.items() if k.startswith(prefix)}
+        assert set(theirs) == set(ours)
+        for name, shape in theirs.items():
+            assert list(ours[name].shape) == (shape[:-1] if len(shape) == 5 else shape)
+
+
+def test_avs_has_the_published_names() -> None:
+    """All but the encoder's, whose stages they call otherwise."""
+    published = next(v for k, v in reference_json("checkpoint_keys").items() if k.startswith("AVSBench S4 resnet"))
+    with torch.device("meta"):
+        ours = avs.AVS(Config.paper()).state_dict()
+    theirs = {k for k in published if not k.startswith(("resnet.", "path4.resConfUnit1."))}
+    assert theirs == {k.removeprefix("decoder.") for k in ours}
+
+
+@given(seeds)
+def test_mask_loss_is_the_mean_over_what_is_annotated(seed: int) -> None:
+    x, mask = normal(seed, 3, 4, 4).requires_grad_(), (random(seed + 1, 3, 4, 4) > 0.5).float()
+    mask[1] = -1
+    value = visual_only.loss(x, mask)
+    expected = F.binary_cross_entropy_with_logits(x[[0, 2]], mask[[0, 2]])
+    torch.testing.assert_close(value, expected)
+    value.backward()
+    assert x.grad is not None
+    assert x.grad[1].abs().sum() == 0
+    assert visual_only.loss(x, torch.full((3, 4, 4), -1.0)) == 0
+
+
+def test_mask_loss_takes_smaller_logits() -> None:
+    torch.testing.assert_close(
+        visual_only.loss(torch.full((1, 2, 2), 2.0), torch.ones(1, 8, 8)), F.softplus(-torch.tensor(2.0))
+    )
+
+
+@pytest.mark.parametrize("name", ["visual-only", "avs"])
+def test_untrained_decoders_mark_as_little_as_masks_do(name: str, batch: Batch) -> None:
+    net = peer(name).eval()
+    m = net.method.score(net.features, batch.image, batch.sound)
+    assert m.mean().item() == pytest.approx(visual_only.SHARE, abs=0.03)
+
+
+def test_only_avs_hears(batch: Batch) -> None:
+    other = batch.sound.roll(1, 0)
+    for name, hears in (("avs", True), ("visual-only", False)):
+        made = peer(name).eval()
+        for key, value in made.method.named_parameters():
+            if key.endswith("W_z.1.weight"):
+                torch.nn.init.ones_(value)
+        with torch.no_grad():
+            own, swapped = (made.method.score(made.features, batch.image, s) for s in (batch.sound, other))
+        assert torch.equal(own, swapped) != hears
+        assert 0 <= own.min() <= own.max() <= 1
+
+
+# CAM
+
+
+@given(seeds)
+def test_class_maps_add_up_to_the_scores(seed: int) -> None:
+    f, weight = normal(seed, 2, 3, 4, 5), normal(seed + 1, 6, 3)
+    torch.testing.assert_close(cam.class_maps(f, weight).mean((2, 3)), f.mean((2, 3)) @ weight.T)
+
+
+@given(seeds)
+def test_heard_map_stays_in_range(seed: int) -> None:
+    m = cam.heard_map(normal(seed, 2, 3, 4, 4), normal(seed + 1, 2, 3).softmax(1))
+    assert 0 <= m.min() <= m.max() <= 1 + 1e-6
+
+
+def test_a_class_that_is_heard_alone_has_its_own_map() -> None:
+    maps = normal(0, 1, 3, 4, 4)
+    got = cam.heard_map(maps, torch.tensor([[0.0, 1.0, 0.0]]))
+    torch.testing.assert_close(got[0], maps[0, 1].clamp_min(0) / maps[0, 1].max())
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_classes_become_known_and_nothing_is_drawn(name: str) -> None:
+    made, before = methods.build(name, brief()), torch.get_rng_state()
+    clips = open_set(sample(), "train", size=32)
+    made.set_labels(clips)
+    assert torch.equal(torch.get_rng_state(), before)
+    held = getattr(made.method, "cam", made.method)
+    assert len(held.image.weight) == len(held.sound.weight) == len(set(clips.categories)) > 1
+    assert held.image.weight.abs().max() == 0
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_sound_chooses(name: str, batch: Batch) -> None:
+    made = peer(name).eval()
+    held = getattr(made.method, "cam", made.method)
+    for i, layer in enumerate((held.image, held.sound)):
+        layer.weight.data = normal(i, *layer.weight.shape)
+    with torch.no_grad():
+        own, swapped = (
+            made.method.score(made.features, batch.image, s) for s in (batch.sound, batch.sound.flip(0) * 3)
+        )
+    assert not torch.equal(own, swapped)
+    assert -1 - 1e-6 <= own.min() <= own.max() <= 1 + 1e-6
+
+
+# The affinity losses of PSA, IRNet and AFA, golden values
+
+
+def psa(tag: str, reduce: str) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+    """Features, affinities, labels and three-way map; the pairs are those whose source keeps r from the border."""
+    golden = reference("affinity_loss")
+    f = golden[f"psa_{tag}_features"][None].clone().requires_grad_()
+    y, r = golden[f"psa_{tag}_trimap"][None], int(golden[f"psa_{tag}_radius"])
+    a, every = affinity(f, r=r, reduce=reduce), affinity_labels(y, r=r)
+    n, labels = y.shape[1], torch.full_like(every, 255)
+    rows, columns = slice(0, n - r + 1), slice(r - 1, n - r + 1)
+    labels[..., rows, columns] = every[..., rows, columns]
+    stored = {k: golden[f"psa_{tag}_{reduce}L1_{k}"] for k in ("affinity", "loss", "grad", "irn_pos_neg_loss")}
+    stored |= {"parts": golden[f"psa_{tag}_{reduce}L1_loss_parts_bg_fg_neg"]}
+    stored |= {"counts": golden[f"psa_{tag}_counts_bg_fg_neg"], "window": (rows, columns)}
+    return f, a, labels, y, stored
+
+
+@pytest.mark.parametrize("tag", ["s", "m"])
+@pytest.mark.parametrize("reduce", ["mean", "sum"])
+def test_psa_loss_is_published(tag: str, reduce: str) -> None:
+    f, a, labels, y, stored = psa(tag, reduce)
+    rows, columns = stored["window"]
+    torch.testing.assert_close(a[..., rows, columns].flatten(2), stored["affinity"], rtol=0, atol=1e-6)
+    like = (labels == 1).sum((0, 2, 3))
+    assert like.sum() == stored["counts"][:2].sum()
+    assert (labels == 0).sum() == stored["counts"][2]
+    bg, fg, neg = irnet.terms(a, labels, y)
+    torch.testing.assert_close(torch.stack([bg, fg, neg]).double(), stored["parts"], rtol=1e-5, atol=1e-5)
+    pos_neg = torch.stack([(bg + fg) / 2, neg]).double()
+    torch.testing.assert_close(pos_neg, stored["irn_pos_neg_loss"], rtol=1e-5, atol=1e-5)
+    value = irnet.loss(a, labels, y)
+    torch.testing.assert_close(value.double(), stored["loss"], rtol=1e-5, atol=1e-5)
+    value.backward()
+    assert f.grad is not None
+    torch.testing.assert_close(f.grad, stored["grad"], rtol=1e-4, atol=1e-5)
+
+
+def test_psa_gradient() -> None:
+    f, y = (
+        normal(3, 1, 2, 3, 3, dtype=torch.float64).requires_grad_(),
+        torch.tensor([[[0, 1, 1], [0, 255, 1], [0, 0, 1]]]),
+    )
+    y = y.to(torch.uint8)
+    labels = affinity_labels(y, r=2)
+    assert torch.autograd.gradcheck(lambda f: irnet.loss(affinity(f, r=2), labels, y), (f,))
+
+
+def test_psa_is_eq_6_where_objects_and_background_have_as_many_pairs() -> None:
+    y = torch.tensor([[[1, 1, 0, 0]]], dtype=torch.uint8)
+    f, labels = normal(0, 1, 3, 1, 4), affinity_labels(y, r=2)
+    value = irnet.loss(affinity(f, r=2), labels, y)
+    assert value.item() == pytest.approx(affinity_loss(f, y, r=2).item(), abs=1e-3)
+
+
+def neighbours(dense: Tensor, r: int, h: int, w: int, outside: int) -> Tensor:
+    """(B, h w, h w) -> (B, (2r + 1)^2, h, w): each pixel's own row, in the order of offsets."""
+    places = torch.arange(h * w).view(h, w)
+    found = []
+    for dy in range(-r, r + 1):
+        for dx in range(-r, r + 1):
+            there = F.pad(places, (r, r, r, r), value=-1)[r + dy : r + dy + h, r + dx : r + dx + w].flatten()
+            rows = dense[:, torch.arange(h * w), there.clamp_min(0)]
+            found.append(rows.where(there >= 0, torch.full_like(rows, outside)).view(-1, h, w))
+    return torch.stack(found, 1)
+
+
+@pytest.mark.parametrize("kind", ["", "noneg_"])
+def test_afa_loss_is_published(kind: str) -> None:
+    golden = reference("affinity_loss")
+    dense, label = golden["afa_affinity"].clone().requires_grad_(), golden["afa_label"].clone()
+    r, (h, w) = int(golden["afa_radius"]), golden["afa_trimap"].shape[1:]
+    if kind:
+        label[label == 0] = 255
+    labels = neighbours(label, r, h, w, 255)
+    counts = [(labels == k).sum().item() + 1 for k in (1, 0)]
+    value = afa.loss(neighbours(dense, r, h, w, 0), labels)
+    assert value.item() == pytest.approx(float(golden[f"afa_{kind}loss"]), abs=1e-6)
+    if not kind:
+        assert counts == [int(golden["afa_pos_count_plus1"]), int(golden["afa_neg_count_plus1"])]
+        value.backward()
+        assert dense.grad is not None
+        torch.testing.assert_close(dense.grad, golden["afa_grad"], rtol=1e-5, atol=1e-8)
+
+
+# IRNet
+
+
+def test_irnet_learns_affinities_in_the_second_half_and_leaves_the_encoder_alone(batch: Batch) -> None:
+    made = peer("irnet")
+    made.method.cam.image.weight.data = normal(0, *made.method.cam.image.weight.shape)
+    early, late = losses(made, batch, 0.49), losses(made, batch, 0.5)
+    assert early["aff"] == 0
+    assert late["aff"] > 0
+    late["aff"].backward()
+    assert all(p.grad is None for p in made.features.parameters())
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.method.pmv_aff.parameters())
+
+
+def test_irnet_walks_256_steps(batch: Batch) -> None:
+    made = peer("irnet", map_size=8, r=3).eval()
+    method, features = made.method, made.features
+    method.cam.image.weight.data = normal(0, *method.cam.image.weight.shape)
+    with torch.no_grad():
+        got = method.score(features, batch.image, batch.sound)
+        stages = features.visual(batch.image)
+        m = F.interpolate(
+            method.cam.heard(stages[3], features.audio(batch.sound))[:, None], size=(8, 8), mode="bilinear"
+        )
+        a = affinity(method.pmv_aff(stages), r=3)
+        expected = walk.random_walk(m[:, 0], a, beta=10, t=256, r=3)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+def test_irnet_seeds_are_of_the_label(batch: Batch) -> None:
+    made = peer("irnet")
+    made.method.cam.image.weight.data = normal(0, *made.method.cam.image.weight.shape)
+    f = made.features.visual(batch.image)[3].detach()
+    first, second = (made.method.seeds(batch.image, f, torch.full((len(f),), k)) for k in (0, 1))
+    assert set(first.unique().tolist()) <= {0, 1, 255}
+    assert not torch.equal(first, second)
+
+
+# MSSL
+
+
+@given(seeds)
+def test_alignment_is_the_loop(seed: int) -> None:
+    a, v, y = normal(seed, 4, 3, dtype=torch.float64), normal(seed + 1, 4, 3, dtype=torch.float64), [0, 1, 0, 2]
+    total = 0.0
+    for i in range(4):
+        for j in range(4):
+            d = (a[i] / a[i].norm() - v[j] / v[j].norm()).norm().item()
+            total += d**2 if y[i] == y[j] else max(1.2 - d, 0) ** 2
+    assert mssl.alignment(a, v, torch.tensor(y), margin=1.2).item() == pytest.approx(total / 16, abs=1e-5)
+
+
+def test_alignment_gradient_and_refusal() -> None:
+    a, v = (normal(i, 3, 4, dtype=torch.float64).requires_grad_() for i in (0, 1))
+    assert torch.autograd.gradcheck(lambda a, v: mssl.alignment(a, v, torch.tensor([0, 1, 0]), margin=2.0), (a, v))
+    same = torch.ones(2, 3).requires_grad_()
+    mssl.alignment(same, same.detach(), torch.tensor([0, 1])).backward()
+    assert same.grad is not None
+    assert same.grad.isfinite().all()
+    with pytest.raises(ValueError, match="`margin` must be above 0; got 0"):
+        mssl.alignment(a, v, torch.tensor([0, 1, 0]), margin=0.0)
+
+
+def test_correspondence_by_hand() -> None:
+    own, others = torch.tensor([1.0, 3.0]), torch.tensor([-2.0])
+    expected = (F.softplus(-own).mean() + F.softplus(others).mean()) / 2
+    torch.testing.assert_close(mssl.correspondence(own, others), expected)
+
+
+def test_what_a_sound_has_of_a_class_is_grad_cam() -> None:
+    """Gradient of the class's score by the embedding, times the embedding, where that is positive."""
+    made = peer("mssl").method
+    heard, weight = random(0, 3, 128).requires_grad_(), normal(1, 5, 128)
+    (heard @ weight.T)[:, 2].sum().backward()
+    assert heard.grad is not None
+    got = made.of_class(heard, weight[2].expand(3, 128))
+    torch.testing.assert_close(got, (heard * heard.grad).clamp_min(0))
+
+
+def test_mssl_aligns_in_the_second_half(batch: Batch) -> None:
+    made = peer("mssl")
+    for i, layer in enumerate((made.method.cam.image, made.method.cam.sound)):
+        layer.weight.data = normal(i, *layer.weight.shape)
+    assert losses(made, batch, 0.49)["align"] == 0
+    late = losses(made, batch, 0.5)
+    assert late["align"] > 0
+    late["align"].backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.features.project_v.parameters())
+    assert made.method.cam.image.weight.grad is None

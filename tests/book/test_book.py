@@ -1,0 +1,383 @@
+"""The built book, opened in a browser: quiet, complete, with the cable out. And the pages that code makes."""
+
+import functools
+import http.server
+import io
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus, unquote, urldefrag, urljoin
+
+import pytest
+from pypdf import PdfReader
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import axe_playwright_python  # noqa: E402
+import equations  # noqa: E402
+import live  # noqa: E402
+import page as page_extension  # noqa: E402
+import readings  # noqa: E402
+import status  # noqa: E402
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+
+
+class Links(HTMLParser):
+    """What one page holds: links, ids, what it loads, pictures, controls, headings."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.loads: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.ranges: list[str | None] = []
+        self.labels: set[str | None] = set()
+        self.headings: list[int] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        a = dict(attrs)
+        self.ids |= {i for i in (a.get("id"), a.get("name")) if i}
+        if tag == "a" and a.get("href"):
+            self.links.append(str(a["href"]))
+        if tag == "img":
+            self.pictures.append(a)
+        if tag in {"script", "img", "audio", "video", "iframe", "source"} and a.get("src"):
+            self.loads.append(str(a["src"]))
+        if tag == "link" and a.get("rel") in {"stylesheet", "preload", "preconnect", "icon"}:
+            self.loads.append(str(a.get("href")))
+        if tag == "input" and a.get("type") == "range":
+            self.ranges.append(a.get("id"))
+        if tag == "label":
+            self.labels.add(a.get("for"))
+        if tag in {"h1", "h2", "h3", "h4"}:
+            self.headings.append(int(tag[1]))
+
+
+OUT_OF_REACH = """[...document.querySelectorAll("div.math, article table")]
+    .filter(e => e.scrollWidth > e.clientWidth && e.tabIndex < 0).map(e => e.outerHTML.slice(0, 100))"""
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The book of the committed notebooks, built as `make book` builds it."""
+    out = tmp_path_factory.mktemp("book")
+    command = [sys.executable, "book/build.py", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    folder = out / "_build" / "html"
+    pages = {p.relative_to(folder).as_posix(): Links(p.read_text()) for p in sorted(folder.rglob("*.html"))}
+    return SimpleNamespace(folder=folder, pages={k: v for k, v in pages.items() if not k.startswith("_static/")})
+
+
+@pytest.fixture(scope="module")
+def site(book: SimpleNamespace) -> Iterator[str]:
+    """The address of the built book, served from this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(book.folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_every_page_is_quiet_and_asks_nobody(book: SimpleNamespace, site: str, browser: Any) -> None:
+    tab, noise = browser.new_page(), []
+    tab.on("console", lambda m: noise.append((m.type, m.text)) if m.type in {"error", "warning"} else None)
+    tab.on("pageerror", lambda e: noise.append(("exception", str(e))))
+    tab.on("request", lambda r: None if r.url.startswith((site, "data:", "blob:")) else noise.append(("asked", r.url)))
+    tab.on("response", lambda r: noise.append((r.status, r.url)) if r.status >= 400 else None)
+    for name in book.pages:
+        tab.goto(site + name, wait_until="load")
+        tab.wait_for_timeout(150)
+        assert not noise, f"{name}: {noise}"
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["book/equations.html", "notebooks/04_random_walk.html"])
+def test_equations_are_rendered(site: str, browser: Any, name: str) -> None:
+    tab = browser.new_page()
+    tab.goto(site + name)
+    formulas = tab.locator("div.math, span.math")
+    assert formulas.count() > 5
+    assert formulas.filter(has_not=tab.locator("math")).count() == 0
+    heights = formulas.locator("math").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert min(heights) > 5, "A formula has no height."
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("random walk", "04_random_walk"),
+        ("Eq. 7", "book/equations"),
+        ("M_fine", "book/glossary"),
+        ("beta_h", "book/glossary"),
+        ("MMICL", "02_mmicl_training"),
+    ],
+)
+def test_search_finds(site: str, browser: Any, words: str, page: str) -> None:
+    tab = browser.new_page()
+    tab.goto(site + "search.html?q=" + quote_plus(words))
+    tab.wait_for_selector("#search-results li a", timeout=20_000)
+    found = tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert any(page in href for href in found), found
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious_stands_in_the_way_of_anybody(
+    book: SimpleNamespace, site: str, browser: Any, theme: str
+) -> None:
+    """axe-core, over every page; of the library's sources, which are alike, over one."""
+    tab, found = browser.new_page(color_scheme=theme), []
+    sources = [name for name in book.pages if name.startswith("_modules/")]
+    for name in sorted(set(book.pages) - set(sources) - {"index.html"}) + sources[:1]:  # the index leads on at once
+        tab.goto(site + name, wait_until="load")
+        tab.evaluate(AXE.read_text())
+        for v in tab.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]:
+            if v["impact"] in ("serious", "critical"):
+                found.append(f"{name}: {v['id']}, {v['nodes'][0]['html'][:120]}")
+    assert not found, "\n".join(found)
+    tab.close()
+
+
+@pytest.mark.slow
+def test_a_page_weighs_less_than_a_megabyte(book: SimpleNamespace, site: str, browser: Any) -> None:
+    """All that is asked for before anybody scrolls, plays or drags, nothing compressed."""
+    heavy = {}
+    for name in (name for name in book.pages if not name.startswith("_modules/")):
+        context = browser.new_context()
+        tab, got = context.new_page(), {}
+        tab.on("response", lambda r, got=got: got.update({r.url: len(r.body())}))
+        tab.goto(site + name, wait_until="networkidle")
+        if sum(got.values()) > 2**20:
+            heavy[name] = sorted(((size, url) for url, size in got.items()), reverse=True)[:4]
+        context.close()
+    assert not heavy, heavy
+
+
+@pytest.mark.slow
+def test_sliders_answer_to_the_keyboard(site: str, browser: Any) -> None:
+    tab = browser.new_page()
+    tab.goto(site + "notebooks/05_sps_training.html")
+    slider = tab.locator(".uspl-sweep input").first
+    sweep = tab.locator(".uspl-sweep").first
+    before = sweep.locator("img.now").get_attribute("alt")
+    at_end = slider.evaluate("e => e.value === e.max")
+    slider.focus()
+    tab.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+    assert sweep.locator("img.now").count() == 1
+    assert sweep.locator("img.now").get_attribute("alt") != before
+    assert sweep.locator("img:visible").count() == 1
+    tab.emulate_media(media="print")
+    assert sweep.locator("img:visible").count() == sweep.locator("img").count()
+    tab.close()
+
+
+@pytest.mark.slow
+def test_the_summary_is_one_sheet(site: str, browser: Any) -> None:
+    tab = browser.new_page()
+    tab.goto(site + "book/summary.html")
+    assert len(PdfReader(io.BytesIO(tab.pdf(format="A4"))).pages) == 1
+    tab.close()
+
+
+@pytest.mark.slow
+def test_the_book_is_printed(book: SimpleNamespace, tmp_path: Path) -> None:
+    target = tmp_path / "book.pdf"
+    only = ["book/summary", "notebooks/04_random_walk"]
+    command = [sys.executable, "book/pdf.py", str(target), "--html", str(book.folder), "--only", *only]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    pages = PdfReader(target)
+    assert [item.title.split(" — ")[0] for item in pages.outline] == [
+        "The method on one page",
+        "Walk to the object’s edge",
+    ]
+    assert "walk" in "".join(page.extract_text() for page in pages.pages)
+    lost = subprocess.run(
+        [sys.executable, "book/pdf.py", str(target), "--html", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert lost.returncode == 1
+    assert lost.stderr.startswith("`--html` must be a built book;")
+
+
+@pytest.mark.slow
+def test_nothing_is_cut_off_on_a_phone(book: SimpleNamespace, site: str, browser: Any) -> None:
+    tab = browser.new_page(viewport={"width": 390, "height": 840})
+    for name in book.pages:
+        if name.startswith(("book/", "notebooks/")):
+            tab.goto(site + name)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 391, f"{name} scrolls sideways."
+            assert not tab.evaluate(OUT_OF_REACH), f"{name}: the keyboard cannot scroll a formula or table."
+    tab.close()
+
+
+@pytest.mark.slow
+def test_tables_that_cells_made_are_tables(site: str, browser: Any) -> None:
+    tab = browser.new_page()
+    tab.goto(site + "notebooks/06_benchmark_evaluation.html")
+    outputs = tab.locator(".cell_output")
+    assert outputs.locator("table").count() >= 8
+    assert "---|" not in "".join(outputs.all_text_contents()).replace("\u2014", "---")
+    assert outputs.locator("th", has_text="share of the bound").count() == 2
+    tab.close()
+
+
+@pytest.mark.slow
+def test_links_lead_somewhere(book: SimpleNamespace) -> None:
+    lost = []
+    for name, held in book.pages.items():
+        for href in held.links:
+            path, anchor = urldefrag(urljoin(name, href))
+            if href.startswith(("http:", "https:", "mailto:", "data:")) or not path:
+                continue
+            known = book.pages[path].ids if path in book.pages else set()
+            if not (book.folder / unquote(path)).exists() or (anchor and known and unquote(anchor) not in known):
+                lost.append((name, href))
+    assert not lost, lost[:10]
+
+
+@pytest.mark.slow
+def test_nothing_loads_from_another_host(book: SimpleNamespace) -> None:
+    foreign = [(n, src) for n, held in book.pages.items() for src in held.loads if src.startswith(("http", "//"))]
+    assert not foreign, foreign[:10]
+
+
+@pytest.mark.slow
+def test_pictures_are_described_controls_labelled_headings_in_order(book: SimpleNamespace) -> None:
+    for name, held in book.pages.items():
+        for a in held.pictures:
+            assert len(a.get("alt") or "") > 3, f"{name}: a picture without words, {str(a.get('src'))[:60]}."
+        assert set(held.ranges) <= held.labels, f"{name}: a slider without a label."
+        if name.startswith(("book/", "notebooks/")):
+            assert held.headings[0] == 1
+            steps = itertools.pairwise(held.headings)
+            assert all(b - a <= 1 for a, b in steps), f"{name}: a level of heading is skipped, {held.headings}."
+
+
+def fake(tmp_path: Path, *, number: int = 7, tag: str = r"\tag{7}") -> list[equations.Equation]:
+    """A repository with one equation, as the extension reads it."""
+    for name in ("uspl", "tests", "notebooks"):
+        (tmp_path / name).mkdir()
+    lines = [
+        "def go(x):",
+        f'    r"""Eq. ({number}): goes.',
+        "",
+        "    .. math:: T = D^{-1}",
+        "        A",
+        "",
+        "    More.",
+        '    """',
+    ]
+    (tmp_path / "uspl" / "walk.py").write_text("\n".join(lines))
+    (tmp_path / "tests" / "test_eq07_go.py").write_text("")
+    cells = [{"cell_type": "markdown", "source": ["$$T ", tag, "$$"]}, {"cell_type": "code", "source": [r"\tag{8}"]}]
+    (tmp_path / "notebooks" / "04_walk.ipynb").write_text(json.dumps({"cells": cells}))
+    return equations.gather(tmp_path / "uspl", tmp_path / "tests", tmp_path / "notebooks")
+
+
+def test_an_equation_is_gathered(tmp_path: Path) -> None:
+    found = fake(tmp_path)
+    assert [e.number for e in found] == list(range(1, 12))
+    seven = found[6]
+    assert (seven.says, seven.formula, seven.function) == ("goes.", "T = D^{-1}\nA", "uspl.walk.go")
+    assert (seven.tests, seven.chapters, seven.lacks()) == (("test_eq07_go.py",), ("04_walk",), [])
+    assert found[7].lacks() == ["function", "formula", "test", "chapter"]
+
+
+def test_an_equation_that_lacks_something_says_what(tmp_path: Path) -> None:
+    assert fake(tmp_path, number=6, tag="")[6].lacks() == ["function", "formula", "chapter"]
+
+
+def test_every_equation_of_the_paper_has_all() -> None:
+    found = equations.gather(ROOT / "uspl", ROOT / "tests" / "equations", ROOT / "notebooks")
+    assert not {e.number: e.lacks() for e in found if e.lacks()}
+
+
+def test_readings_come_from_the_config(tmp_path: Path) -> None:
+    found = readings.switches(ROOT / "uspl" / "config.py")
+    assert set(found) == set(range(1, 22)), "Each of the 21 readings is a field of `Config`."
+    assert readings.switch("reading") == "`reading` = `'power'`, or `'squarings'`"
+    assert readings.switch("seg_target") == "`seg_target` = `'soft'` (tiny: `'three_way'`), or `'three_way'`"
+
+
+def test_a_live_figure_comes_from_the_notebook(tmp_path: Path) -> None:
+    path, page = tmp_path / "02_go.ipynb", ['<figure data-kind="swap">', "</figure>"]
+    cells = [{"cell_type": "markdown", "source": ""}, {"outputs": [{"name": "stdout"}, {"data": {"text/html": page}}]}]
+    path.write_text(json.dumps({"cells": cells}))
+    assert live.figure(path, "swap") == '<figure data-kind="swap"></figure>'
+    with pytest.raises(live.LiveError, match=r"`02_go.ipynb` holds no live figure `drop`; run it, or name another\."):
+        live.figure(path, "drop")
+    with pytest.raises(
+        live.LiveError, match=r"`03_go.ipynb`, which should hold the live figure `swap`, cannot be read"
+    ):
+        live.figure(tmp_path / "03_go.ipynb", "swap")
+
+
+def test_effects_come_from_records(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"reading": 7, "finding": "No difference."}))
+    (tmp_path / "b.json").write_text(json.dumps({"metrics": {}}))
+    assert readings.effects(tmp_path) == {7: "No difference."}
+    assert readings.effects(tmp_path / "missing") == {}
+
+
+def chapter_file(folder: Path, **metadata: Any) -> Path:
+    """A notebook with a box, a parameters cell and one claim."""
+    box = "# Walk\n> **Time and memory:** under two minutes once a model is there; 3 GB.\n"
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": box},
+        {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": ['tier = "tiny"\n', "beta = 10"]},
+        {"cell_type": "code", "metadata": {}, "source": "assert beta"},
+    ]
+    path = folder / "04_walk.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata}))
+    return path
+
+
+def test_the_lines_under_a_chapter(tmp_path: Path) -> None:
+    ran = {"duration": 12.3, "parameters": {"beta": 5}, "start_time": "2026-01-02T03:04:05"}
+    told = {"python": "3.11.7", "versions": {"torch": "2.15"}, "peak_mib": 1234, "commit": "abc"}
+    run = status.Run.of(chapter_file(tmp_path, papermill=ran, uspl=told))
+    assert run.told() == (
+        "This chapter ran on 2026-01-02 in 12 s with tier = tiny, beta = 5. "
+        "1,234 MiB at most, Python 3.11.7, torch 2.15, commit abc."
+    )
+    assert (run.title, run.limit(), run.claims, run.cells) == ("Walk", 120, 1, 2)
+    silent = status.Run.of(chapter_file(tmp_path))
+    assert silent.told() == ""
+    assert silent.parameters == {"tier": "tiny", "beta": 10}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_chapters_keep_their_budget(path: Path) -> None:
+    """What `book/execute.py` noted when the committed file was made, against the box at the top of the chapter."""
+    run = status.Run.of(path)
+    assert run.seconds is not None, f"{path.stem} was not run by book/execute.py."
+    assert run.seconds <= run.limit() < float("inf"), f"{run.seconds:.0f} s; its box says {run.budget!r}."
+    assert not run.changed, "Chapters are committed with their default parameters."
+
+
+def test_bars_and_underscores_of_docstrings_stay() -> None:
+    lines = ["log |STFT| of f_", "`|x|`", ".. math:: |x|", "    |y|", "then |z|", ">>> abs(x_)", "|1|", ""]
+    page_extension.plain_words(None, "", "", None, None, lines)
+    expected = [r"log \|STFT\| of f\_", "`|x|`", ".. math:: |x|", "    |y|", r"then \|z\|", ">>> abs(x_)", "|1|", ""]
+    assert lines == expected

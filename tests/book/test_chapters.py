@@ -1,0 +1,183 @@
+"""Every chapter follows the template of the house, runs by papermill and holds no noise.
+
+The outputs themselves are compared by nbval, which collects `notebooks/` in the same run of pytest.
+"""
+
+import ast
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = (
+    "01_data_preparation",
+    "02_mmicl_training",
+    "03_affinity_learning",
+    "04_random_walk",
+    "05_sps_training",
+    "06_benchmark_evaluation",
+    "07_ablations",
+    "08_failures_and_limits",
+    "09_your_own_video",
+)
+READS_ONLY = {"07_ablations"}  # opens records: no model, no clip
+EQUATIONS = {"02": {1, 2}, "03": {3, 4, 5, 6}, "04": {7, 8}, "05": {9, 10, 11}}
+
+
+@pytest.fixture(params=CHAPTERS)
+def chapter(request: pytest.FixtureRequest) -> Any:
+    """One notebook as committed; a missing one is a failure."""
+    path = ROOT / "notebooks" / f"{request.param}.ipynb"
+    assert path.is_file(), f"notebooks/{request.param}.ipynb is missing."
+    notebook = nbformat.read(path, as_version=4)
+    notebook.stem = request.param
+    return notebook
+
+
+def code(notebook: Any) -> list[Any]:
+    return [c for c in notebook.cells if c.cell_type == "code"]
+
+
+def prose(notebook: Any) -> str:
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [o for c in code(notebook) for o in c.get("outputs", [])]
+
+
+def shown(notebook: Any, kind: str) -> list[str]:
+    return [o.data[kind] for o in outputs(notebook) if kind in o.get("data", {})]
+
+
+def section(notebook: Any, title: str) -> str:
+    """The Markdown below a heading of level two, up to the next one."""
+    match = re.search(rf"^## {title}\b.*?\n(.*?)(?=^## |\Z)", prose(notebook), re.MULTILINE | re.DOTALL)
+    assert match, f"There is no section `## {title}`."
+    return match[1]
+
+
+def test_opens_with_title_result_and_box(chapter: Any) -> None:
+    lines = [line for line in chapter.cells[0].source.splitlines() if line.strip()]
+    assert chapter.cells[0].cell_type == "markdown"
+    assert re.match(r"# [A-Z][a-z]+ \w+", lines[0]), "The title begins with a verb: `# Walk to the edge`."
+    assert re.match(r"[A-Z*`].*[.!]\**$", lines[1]), "Line two is the result, one sentence on one line."
+    for words in ("You will", "You need", "Time and memory", "Paper"):
+        assert f"**{words}" in chapter.cells[0].source, f"The box lacks a line that begins `**{words}`."
+
+
+def test_one_parameters_cell_before_all_other_code(chapter: Any) -> None:
+    tagged = [c for c in code(chapter) if "parameters" in c.metadata.get("tags", [])]
+    assert tagged == code(chapter)[:1], "The first code cell, and no other, carries the tag `parameters`."
+    body = ast.parse(tagged[0].source).body
+    assert all(isinstance(line, ast.Assign | ast.AnnAssign) for line in body)
+    names = {name.id for line in body for name in ast.walk(line) if isinstance(name, ast.Name)}
+    assert {"device", "seed"} <= names or chapter.stem in READS_ONLY, (
+        "`device` and `seed` are parameters of every chapter."
+    )
+
+
+def test_imports_stand_in_one_cell(chapter: Any) -> None:
+    importing = [
+        k for k, c in enumerate(code(chapter)) if any(isinstance(n, ast.Import | ast.ImportFrom) for n in tree(c))
+    ]
+    assert importing == [1], f"The second code cell holds all imports; found some in code cells {importing}."
+
+
+def tree(cell: Any) -> list[ast.AST]:
+    lines = [line for line in cell.source.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    return list(ast.walk(ast.parse("\n".join(lines))))
+
+
+def test_cells_are_short_and_have_prose_between(chapter: Any) -> None:
+    sizes = sorted(len(c.source.strip().splitlines()) for c in code(chapter)[1:])
+    assert sizes[-1] < 15, f"The longest code cell has {sizes[-1]} lines; fewer than 15 fit on a screen."
+    assert sizes[len(sizes) // 2] <= 8, f"Half of the code cells have more than {sizes[len(sizes) // 2] - 1} lines."
+    kinds = [c.cell_type for c in chapter.cells]
+    pairs = [k for k, pair in enumerate(itertools.pairwise(kinds)) if pair == ("code", "code")]
+    assert not pairs, f"No prose between cells {pairs} and the next."
+
+
+def test_nothing_is_defined_twice(chapter: Any) -> None:
+    assert not [n for c in code(chapter) for n in tree(c) if isinstance(n, ast.ClassDef)], "Classes live in uspl/."
+    assert all(c.source.strip() for c in chapter.cells), "There is an empty cell."
+
+
+def test_outputs_are_there_and_quiet(chapter: Any) -> None:
+    assert all(c.execution_count for c in code(chapter)), "A code cell was not run."
+    assert [c.execution_count for c in code(chapter)] == list(range(1, len(code(chapter)) + 1))
+    for out in outputs(chapter):
+        assert out.output_type != "error", out.get("evalue")
+        assert out.get("name") != "stderr", out.get("text", "")[:200]
+        assert "application/vnd.jupyter.widget-view+json" not in out.get("data", {}), "Commit with USPL_STATIC=1."
+        text = out.get("text", "") + "".join(str(v) for k, v in out.get("data", {}).items() if k == "text/plain")
+        assert not re.search(r"(^|[\s'\"(=])(/[a-z]+){2,}|it/s|s/it|\d%\|", text), f"A path or a bar: {text[:200]}"
+        assert not re.search(r"\d\.\d{7,}", text), f"Round it: {text[:200]}"
+    assert not chapter.metadata.get("widgets"), "Widget state loads scripts from another host."
+
+
+def test_every_picture_is_described(chapter: Any) -> None:
+    for c in code(chapter):
+        if any("image/png" in o.get("data", {}) for o in c.get("outputs", [])):
+            alt = c.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 15, "A figure without words: use `viz.figure(fig, alt=...)`."
+    tags = [tag for page in shown(chapter, "text/html") for tag in re.findall(r"<img\b[^>]*>", page)]
+    assert tags, "There is no picture in this chapter."
+    for tag in tags:
+        alt = re.search(r'alt="([^"]*)"', tag)
+        assert alt is not None
+        assert len(alt[1]) > 15, f"Say more than {alt[1]!r}."
+
+
+def test_can_be_heard_dragged_and_broken(chapter: Any) -> None:
+    pages = shown(chapter, "text/html")
+    heard = chapter.stem in READS_ONLY or any("<audio" in p for p in pages)
+    assert heard, "Nothing can be heard: `viz.player(wave, sr, description)`."
+    dragged = any('type="range"' in p or "uspl-live" in p for p in pages)
+    assert dragged, "Nothing can be dragged: `viz.live`, `viz.sweep` or a figure of `uspl.viz.live_alignment`."
+    assert any("viz.refused(" in c.source for c in code(chapter)), "There is no break-it cell with `viz.refused()`."
+    assert any(m.startswith("**Refused:**") for m in shown(chapter, "text/markdown"))
+    assert re.search(r"\?\s*$", prose(chapter), re.MULTILINE), "The live figure has a question above it."
+    assert "{dropdown}" in prose(chapter), "The answer is folded below: `:::{dropdown} Answer`."
+
+
+def test_claims_are_asserted_and_code_is_shown(chapter: Any) -> None:
+    asserts = [n for c in code(chapter) for n in tree(c) if isinstance(n, ast.Assert)]
+    numbers = EQUATIONS.get(chapter.stem[:2], set())
+    assert len(asserts) >= max(1, len(numbers)), "One `assert` beside each claim, at least one per equation."
+    assert numbers <= {int(n) for n in re.findall(r"\\tag\{(\d+)\}", prose(chapter))}, "Write `\\tag{n}`."
+    assert sum("viz.show(" in c.source for c in code(chapter)) >= max(1, len(numbers) - 1), "Show the library's lines."
+
+
+def test_closes_with_exercises_takeaways_and_the_next_step(chapter: Any) -> None:
+    exercises = re.findall(r"^\d+\. (?=\*(?:Easier|Harder)\.\*)", section(chapter, "Exercises"), re.MULTILINE)
+    takeaways = re.findall(r"^[-*\d]+\.? ", section(chapter, "Takeaways"), re.MULTILINE)
+    assert 2 <= len(exercises) <= 3, f"Two or three exercises, `1. *Easier.* ...`; got {len(exercises)}."
+    pairs = itertools.pairwise(chapter.cells)
+    solved = [b for a, b in pairs if a.cell_type == "markdown" and "{dropdown} Solution" in a.source]
+    assert len(solved) == len(exercises), "Each exercise has its own cell with `:::{dropdown} Solution n`."
+    for cell in solved:
+        assert cell.cell_type == "code", "A solution is followed by the code cell that runs it."
+        assert any(isinstance(n, ast.Assert) for n in tree(cell)), "The code of a solution ends with an `assert`."
+    assert len(takeaways) == 3, f"Three takeaways; got {len(takeaways)}."
+    assert re.search(r"\{cite\}`|^## References", prose(chapter), re.MULTILINE), "Name the sources: {cite}`uspl`."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", CHAPTERS)
+def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
+    """In the order of the book; the models land in `runs/`, where nbval finds them afterwards."""
+    command = [sys.executable, "book/execute.py", stem, "--out", str(tmp_path)]
+    command += [] if stem in READS_ONLY else ["-p", "device", "cpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "WARNING" not in done.stderr
+    ran = nbformat.read(tmp_path / f"{stem}.ipynb", as_version=4)
+    assert [p.name for p in tmp_path.iterdir()] == [f"{stem}.ipynb"]
+    assert not [o for o in outputs(ran) if o.get("name") == "stderr" or o.output_type == "error"]

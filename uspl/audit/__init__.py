@@ -1,0 +1,1 @@
+"""What a data folder holds, lacks and hides: `uspl check`."""

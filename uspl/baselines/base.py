@@ -1,0 +1,138 @@
+"""What every peer shares with USPL: the encoders, the projectors, the loop that trains it and the way it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from uspl import align
+from uspl.config import Config
+from uspl.core.progress import TrainingProgress
+from uspl.data.batch import Batch
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.encoders.sound import AudioEncoder
+from uspl.maps import normalise_map, resize
+
+
+class Method(Protocol):
+    """What a peer adds: an `nn.Module` with its own layers, if it has any.
+
+    `supervision`: what it learns from, "none", "label" or "mask"; `cosine`: whether `score` gives cosines;
+    `heads`: names of its parts that learn at `lr * head_lr`. One that learns from labels has
+    `set_num_classes(classes)` too, which is told their number before anything is trained or loaded.
+    """
+
+    supervision: str
+    cosine: bool
+    heads: tuple[str, ...]
+
+    def losses(
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
+    ) -> dict[str, Tensor]:
+        """Losses by name, "loss" is the one to descend; `labels` (B,) are empty where it does not learn from them."""
+
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+        """One map for each image and sound: cosines in [-1, 1], or shares in [0, 1]."""
+
+
+class Contrast(nn.Module):
+    """A method that adds only a loss on the projected features, without layers of its own; the map is the cosine.
+
+    Args:
+        loss: of F_a (B, C), F_v (B, C, h, w) and `tau`.
+        tau: temperature.
+    """
+
+    supervision, cosine, heads = "none", True, ()
+
+    def __init__(self, loss: Callable[..., Tensor], tau: float) -> None:
+        super().__init__()
+        self.loss, self.tau = loss, tau
+
+    def losses(
+        self,
+        features: AudioVisualEncoder,
+        batch: Batch,
+        labels: Tensor,
+        generator: torch.Generator,
+        moment: TrainingProgress,
+    ) -> dict[str, Tensor]:
+        """ "loss"."""
+        f_a, f_v = features.encode_sound(batch.sound), features.encode_image(batch.image)[1]
+        with torch.autocast(f_v.device.type, enabled=False):
+            return {"loss": self.loss(f_a, f_v, tau=self.tau)}
+
+    def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
+        """The cosine."""
+        return align.sounding_map(features.encode_sound(sound), features.encode_image(image)[1])
+
+
+class Peer(nn.Module):
+    """A peer's method on the encoders of this library; trained by `train.train_or_load`, judged by `evaluate`.
+
+    Its map has two readings: "m", in [0, 1], a cosine as `Config.map_range` says, and "m_cos", (cos + 1) / 2.
+
+    Args:
+        cfg: encoders, loop and evaluation.
+        method: the peer's own losses and layers.
+        features: encoders and projectors.
+    """
+
+    MAPS = ("m", "m_cos")
+
+    def __init__(self, cfg: Config, features: AudioVisualEncoder, method: Any) -> None:
+        super().__init__()
+        self.cfg, self.features, self.method = cfg, features, method
+        self.about: dict[str, Any] = {}
+        self.labels: dict[str, int] = {}  # category of each training video, for those that learn from it
+
+    @property
+    def audio(self) -> AudioEncoder:
+        """The sound encoder, as `USPL` has it."""
+        return self.features.audio
+
+    def heads(self) -> list[nn.Module]:
+        """The parts that learn at `lr * head_lr`."""
+        return [self.method.get_submodule(name) for name in self.method.heads]
+
+    def set_labels(self, clips: Any) -> None:
+        """Take in the category of each training video, where the method learns from labels, in the order of names."""
+        if self.method.supervision != "label":
+            return
+        order = {name: i for i, name in enumerate(sorted(set(clips.categories)))}
+        videos = (id.rsplit("_", 1)[0] for id in clips.ids)
+        self.labels = {video: order[kind] for video, kind in zip(videos, clips.categories, strict=True)}
+        self.method.set_num_classes(len(order))
+
+    def forward(self, batch: Batch, generator: torch.Generator, moment: TrainingProgress) -> dict[str, Tensor]:
+        """The losses of one step."""
+        known = [self.labels[id.rsplit("_", 1)[0]] for id in batch.ids] if self.method.supervision == "label" else []
+        labels = torch.tensor(known, dtype=torch.long, device=batch.image.device)
+        losses: dict[str, Tensor] = self.method.losses(self.features, batch, labels, generator, moment)
+        return losses
+
+    def validation_loss(self, batch: Batch) -> tuple[str, Tensor]:
+        """Its own loss on a validation batch, as it is at the end of its training."""
+        losses = self(batch, torch.Generator().manual_seed(0), TrainingProgress(True, 0.0, 1.0))
+        return "loss", losses["loss"]
+
+    def predict_maps(
+        self, image: Float[Tensor, "b 3 s s"], sounds: Mapping[str, Tensor], wanted: Sequence[str]
+    ) -> dict[str, dict[str, Tensor]]:
+        """As `USPL.predict_maps`: sound -> map -> (B, S, S) in [0, 1]; `wanted` is among "m" and "m_cos"."""
+        found = {}
+        for name, sound in sounds.items():
+            raw = self.method.score(self.features, image, sound).float()
+            maps = {"m": normalise_map(raw, self.cfg.map_range) if self.method.cosine else raw}
+            maps["m_cos"] = (raw + 1) / 2 if self.method.cosine else raw
+            found[name] = {m: resize(maps[m], self.cfg.image_size) for m in wanted}
+        return found

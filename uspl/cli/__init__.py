@@ -1,0 +1,1 @@
+"""The `uspl` command."""

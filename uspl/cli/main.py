@@ -1,0 +1,229 @@
+"""`uspl train / evaluate / study / readings / ...`: the library from the shell; options are made from `Config`."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from uspl.cli.data import bounds, check
+from uspl.cli.sweep import sweep
+from uspl.cli.video import export, run
+from uspl.config import Config
+
+if TYPE_CHECKING:
+    from uspl.model import USPL
+
+Fields = Annotated[Config, tyro.conf.arg(name="")]
+Tier = Annotated[
+    Literal["tiny", "best", "paper"],
+    tyro.conf.arg(
+        help='defaults of every choice: "tiny" for Sounding Shapes on a CPU, "best" the same with what validation '
+        'found better than the recipe, "paper" for section 4.1'
+    ),
+]
+Data = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout")]
+Clips = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs")]
+Boxes = Annotated[Path | None, tyro.conf.arg(help="VGG-SS's box file; its pairs are scored instead of a split")]
+Protocols = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        help="avsbench, vggss-half, ...; a wrong name lists them; avsbench by default, vggss-half with boxes"
+    ),
+]
+Listed = Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")]
+Runs = Annotated[Path, tyro.conf.arg(help="where checkpoints live")]
+TINY = Config.tiny()
+
+
+def train(
+    cfg: Fields = TINY,
+    tier: Tier = "tiny",
+    data: Data = Path("data/sounding-shapes"),
+    runs: Runs = Path("runs"),
+    train_list: Listed = None,
+    partial: bool = False,
+    phase: Literal["warmup", "full"] = "full",
+) -> None:
+    """Train one configuration, or load it if it is there; prints the last validation mIoU.
+
+    Args:
+        partial: train on the clips that are there although others are missing.
+        phase: "warmup" stops after MMICL.
+    """
+    from uspl.train.loop import train_or_load
+
+    _, values = train_or_load(cfg, data, train_list=train_list, partial=partial, runs=runs, phase=phase)
+    print(dumps(values["history"][-1] if values["history"] else {}))
+
+
+def evaluate(
+    cfg: Fields = TINY,
+    tier: Tier = "tiny",
+    data: Clips = Path("data/sounding-shapes"),
+    split: str = "val",
+    boxes: Boxes = None,
+    silent: str | None = None,
+    protocol: Protocols = (),
+    maps: tuple[str, ...] = ("m_crs", "m_fine", "m"),
+    val: Path | None = None,
+    listen: bool = False,
+    partial: bool = False,
+    checkpoint: Path | None = None,
+    runs: Runs = Path("runs"),
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Score a configuration under named protocols, with floor, ceiling and interval beside each number.
+
+    Args:
+        split: "val" or "test".
+        silent: pairs in which nothing sounds: a split of `data`, or SLAVC's CSV; for slavc-extended.
+        maps: m_crs, m_fine, m, or m_cos: Eq. 1 as (cos + 1) / 2, what SLAVC's confidence was made for.
+        val: folder whose split "val" chooses the threshold of a protocol such as "vggss-absolute(val)"; default `data`.
+        listen: also other sounds, silence and noise: does the map follow?
+        partial: score the clips that are there although others are missing; the record says so.
+        checkpoint: folder of a trained model, with its own configuration; otherwise it is looked up in `runs`.
+        out: also write the record to this file.
+        json: print the record instead of the tables.
+    """
+    from uspl.core import record
+    from uspl.data.splits import open_set
+    from uspl.evaluation.evaluate import evaluate as run
+    from uspl.evaluation.registry import named
+    from uspl.experiments import report
+    from uspl.train.checkpoint import stored
+
+    names = protocol or (("avsbench",) if boxes is None else ("vggss-half",))
+    for name in names:
+        named(name.replace("(val)", "(0.5)"))  # a wrong name is told before anything is loaded
+    if checkpoint is not None:
+        cfg = stored(checkpoint, cfg)
+    given: dict[str, Any] = {"partial": partial, "size": cfg.image_size, "seconds": cfg.seconds, "sound": cfg.sound}
+    clips = open_set(data, split, boxes=boxes, silent=silent, **given)
+    val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
+    model = _model(cfg, data, checkpoint, runs)
+    how: dict[str, Any] = {"listen": listen, "partial": partial, "workers": cfg.workers}
+    values = run(model, clips, maps=maps, protocols=names, val_set=val_set, **how)
+    about = {"config": cfg.as_dict(), "data": data.name, "seed": cfg.seed}
+    about["split"] = split if boxes is None else boxes.name
+    print(dumps(about | values, indent=1) if json else report.markdown(values))
+    if out is not None:
+        record.write(out, about | values)
+
+
+def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
+    """The model of a folder, or the one that `cfg` and `data` make."""
+    from uspl.core.device import choose_device
+    from uspl.data.metadata import TABLE
+    from uspl.model import USPL
+    from uspl.train.checkpoint import load_model
+    from uspl.train.loop import train_or_load
+
+    if folder is not None:
+        model = USPL(cfg)
+        load_model(folder, model, cfg)
+        return model.to(choose_device(cfg.device))
+    if not (data / TABLE).is_file():
+        raise ValueError(f"`{data}` holds no clips to train on; name the folder of a trained model with --checkpoint.")
+    trained: USPL = train_or_load(cfg, data, runs=runs)[0]
+    return trained
+
+
+def study(
+    cfg: Fields = TINY,
+    tier: Tier = "tiny",
+    data: Clips = Path("data/sounding-shapes"),
+    out: Path = Path("results/first_light"),
+    seeds: tuple[int, ...] = (1, 2, 3),
+    variants: tuple[str, ...] = (),
+    split: str = "test",
+    test_data: Clips | None = None,
+    boxes: Boxes = None,
+    protocol: Protocols = (),
+    train_list: Listed = None,
+    partial: bool = False,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
+
+    Args:
+        out: where the records go, in a folder named as `data`.
+        seeds: training seeds.
+        variants: rows of the table; all by default.
+        split: "test", or "val" while a recipe is chosen.
+        test_data: another folder whose split is scored, for instance clips drawn after all choices.
+        partial: train and score on the clips that are there although others are missing; the record says so.
+    """
+    from uspl.experiments.study import VARIANTS
+    from uspl.experiments.study import study as run
+
+    options: dict[str, Any] = {"boxes": boxes, "protocols": protocol, "train_list": train_list, "partial": partial}
+    options["test_data"] = test_data
+    rows = variants or tuple(VARIANTS)
+    for path in run(cfg, data, out / data.name, seeds=seeds, variants=rows, split=split, runs=runs, **options):
+        print(path)
+
+
+def readings(
+    cfg: Fields = TINY,
+    tier: Tier = "tiny",
+    data: Data = Path("data/sounding-shapes"),
+    out: Path = Path("results/readings"),
+    only: tuple[int, ...] = (),
+    runs: Runs = Path("runs"),
+) -> None:
+    """What each open reading of the paper costs or gains on the validation split; resumable.
+
+    Args:
+        out: folder of the records.
+        only: numbers of readings; all that one run can show by default.
+    """
+    from uspl.experiments.readings import readings as run
+
+    for path in run(cfg, data, out, only=only, runs=runs):
+        print(path)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of the `uspl` command: a user's mistake ends in one sentence and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("uspl.kernels").setLevel(logging.INFO)  # a first run compiles for some seconds
+    args = sys.argv[1:] if args is None else args
+    try:
+        cfg = _defaults(args)
+        commands: dict[str, Callable[..., None]] = {
+            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep)
+        }
+        commands |= {"check": check, "bounds": bounds, "run": run, "export": export}
+        tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"uspl: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("uspl: stopped; the same command goes on from the last finished epoch.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _defaults(args: list[str]) -> Config:
+    """The tier's `Config`, read before the other options: those then change single fields of it.
+
+    On VGGSound pairs a sound is 3 s long, as the field has it.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--tier", nargs="?", default="tiny", const="tiny")
+    parser.add_argument("--data", nargs="?", default="", const="")
+    known = parser.parse_known_args(args)[0]
+    changes: dict[str, Any] = {}
+    if known.data and not (Path(known.data) / "s4_meta_data.csv").is_file():
+        from uspl.data.splits import is_pairs
+
+        changes = {"seconds": 3.0} if is_pairs(known.data) else {}
+    return Config.tier(known.tier, **changes)

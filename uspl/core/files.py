@@ -1,0 +1,40 @@
+"""What lies where a file should be, and files that are written whole or not at all."""
+
+import os
+import stat
+from pathlib import Path
+
+from uspl.core.errors import DataError
+
+
+def present(path: str | Path) -> Path:
+    """The path, if a file with content lies there; a `DataError` says what lies there instead."""
+    file = Path(path)
+    try:
+        found = file.stat()
+    except OSError as error:
+        if file.is_symlink():
+            raise DataError(path, "is a link that leads nowhere") from None
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise DataError(path, "is missing" if missing else f"cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(path, "is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is no regular file")
+    if found.st_size == 0:
+        raise DataError(path, "is empty (0 bytes)")
+    return file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then a rename."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As `write_text`, for bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

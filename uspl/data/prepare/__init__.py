@@ -1,0 +1,1 @@
+"""From the videos that people have to folders that the readers read."""

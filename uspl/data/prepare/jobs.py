@@ -1,0 +1,193 @@
+"""What the data scripts share: whole-or-nothing files, a ledger, and jobs over processes that end with their parent."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from tqdm import tqdm
+
+Todo = TypeVar("Todo")
+Result = TypeVar("Result")
+
+
+class Refused(Exception):
+    """A request that cannot be met; the message is one sentence for the user."""
+
+
+class Job(NamedTuple):
+    """One clip to cut: `at` is the s of the film, None its middle; `root` is where its files go."""
+
+    id: str
+    source: str
+    root: str
+    at: float | None
+
+
+class Row(NamedTuple):
+    """How a clip went: "ok"; "silent" or "odd" (prepared, but look at it); "bad" (not prepared); "gone" (no video)."""
+
+    id: str
+    status: str = "ok"
+    reason: str = ""
+
+    @property
+    def prepared(self) -> bool:
+        return self.status in ("ok", "silent", "odd")
+
+
+class Ledger:
+    """One line of JSON per clip as it is done; the last line about a clip counts, half a line does not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, Row] = {}
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+        for line in lines:
+            try:
+                row = Row(**json.loads(line))
+            except (ValueError, TypeError):
+                continue
+            self.rows[row.id] = row
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("a", encoding="utf-8")
+        if lines:
+            self.file.write("\n")  # what a killed run wrote last may be half a line
+
+    def add(self, row: Row) -> None:
+        if self.rows.get(row.id) != row:
+            self.rows[row.id] = row
+            self.file.write(json.dumps(row._asdict()) + "\n")
+            self.file.flush()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Whole or not at all: a temporary file beside it, then a rename."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+    part.replace(path)
+
+
+def sweep(root: Path) -> None:
+    """Remove the temporary files that a killed run left."""
+    for part in root.rglob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def each(
+    job: Callable[[Todo], Result],
+    todo: Sequence[Todo],
+    *,
+    workers: int,
+    says: str,
+    limit: float | None = None,
+    lost: Callable[[Todo, str], Result] | None = None,
+) -> Iterator[Result]:
+    """Results of `job` over `todo` as they come, with a progress bar.
+
+    In this process when `workers` is 1 and there is no `limit`. With `limit` (s), a job that takes longer, or whose
+    process dies, is ended, and `lost(one, why)` is its result: a file that hangs or crashes a decoder stops no other.
+    """
+    with tqdm(total=len(todo), desc=says, unit="clip", disable=not todo, mininterval=0.5) as bar:
+        apart = limit is not None or (workers > 1 and len(todo) > 1)
+        for result in _apart(job, todo, workers, limit, lost) if apart else map(job, todo):
+            bar.update()
+            yield result
+
+
+class _Worker(Generic[Todo, Result]):
+    """A process that does one job after the other."""
+
+    def __init__(self, job: Callable[[Todo], Result]) -> None:
+        self.pipe, there = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=_serve, args=(job, there), daemon=True)
+        self.process.start()
+        there.close()
+        self.pipe.recv()  # its modules are loaded: only now the clock of a job may run
+
+    def begin(self, one: Todo, limit: float | None) -> None:
+        self.one, self.until = one, None if limit is None else time.monotonic() + limit
+        self.pipe.send(one)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _apart(
+    job: Callable[[Todo], Result],
+    todo: Sequence[Todo],
+    workers: int,
+    limit: float | None,
+    lost: Callable[[Todo, str], Result] | None,
+) -> Iterator[Result]:
+    left = list(reversed(todo))
+    idle: list[_Worker[Todo, Result]] = []
+    busy: dict[Any, _Worker[Todo, Result]] = {}
+    try:
+        while left or busy:
+            while left and len(busy) < max(workers, 1):
+                worker: _Worker[Todo, Result] = idle.pop() if idle else _Worker(job)
+                busy[worker.pipe] = worker
+                worker.begin(left.pop(), limit)
+            soon = None if limit is None else max(0.0, min(w.until or 0.0 for w in busy.values()) - time.monotonic())
+            ready: list[Any] = wait(list(busy), soon)
+            for pipe in ready:
+                worker = busy.pop(pipe)
+                try:
+                    result, error = pipe.recv()
+                except EOFError:
+                    worker.end()
+                    yield _give_up(worker.one, "ends the process that reads it", lost)
+                    continue
+                idle.append(worker)
+                if error is not None:
+                    raise error
+                yield result
+            for worker in [w for w in busy.values() if w.until is not None and w.until <= time.monotonic()]:
+                del busy[worker.pipe]
+                worker.end()
+                yield _give_up(worker.one, f"takes longer than {limit:g} s to read", lost)
+    finally:
+        for worker in (*idle, *busy.values()):
+            worker.end()
+
+
+def _give_up(one: Todo, why: str, lost: Callable[[Todo, str], Result] | None) -> Result:
+    if lost is None:
+        raise Refused(f"The process that worked on {one} ended without a word; is there enough memory?")
+    return lost(one, why)
+
+
+def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
+    """Take jobs, give back (result, None) or (None, error)."""
+    _follow_parent()
+    pipe.send("ready")
+    while True:
+        one = pipe.recv()
+        try:
+            pipe.send((job(one), None))
+        except Exception as error:
+            pipe.send((None, error))
+
+
+def _follow_parent() -> None:
+    """A worker leaves interrupts to its parent, and ends when the parent is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+        threading.Thread(target=lambda: (wait([sentinel]), os._exit(1)), daemon=True).start()

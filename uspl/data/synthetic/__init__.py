@@ -1,0 +1,1 @@
+"""Sounding Shapes: films of shapes that sound, with exact masks."""

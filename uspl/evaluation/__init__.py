@@ -1,0 +1,1 @@
+"""Section 4.2: named protocols, the scorer, and what stands beside a score."""

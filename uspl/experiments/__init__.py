@@ -1,0 +1,1 @@
+"""Studies, sweeps and the tables that are made of their records."""

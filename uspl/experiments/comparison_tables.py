@@ -1,0 +1,156 @@
+"""Tables 1 and 2 on Sounding Shapes: every method on the same clips, from the records of `study`, beside its limits."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from uspl.core import record
+
+FOLDER = "peers/sounding-shapes"
+FRESH = "fresh/sounding-shapes"  # scored on clips that were drawn after every choice
+HARD = "fresh/sounding-shapes-hard"
+
+
+class Method(NamedTuple):
+    """A line of the tables."""
+
+    name: str
+    learns: str  # from what, beside videos
+    variant: str  # of `study`
+    map: str = "m"
+
+
+METHODS: tuple[Method, ...] = (
+    Method("Attention10k", "nothing", "attention10k"),
+    Method("DMC", "nothing", "dmc"),
+    Method("AVObject", "nothing", "avobject"),
+    Method("SSPL", "nothing", "sspl"),
+    Method("LVS", "nothing", "lvs"),
+    Method("EZ-VSL", "nothing", "ez-vsl"),
+    Method("EZ-VSL + OGL", "nothing", "ez-vsl+ogl"),
+    Method("SLAVC", "nothing", "slavc"),
+    Method("FNAC", "nothing", "fnac"),
+    Method("USPL, M_crs", "nothing", "full", "m_crs"),
+    Method("USPL, M_fine", "nothing", "full", "m_fine"),
+    Method("USPL, SPS", "nothing", "full"),
+    Method("USPL beyond the paper, M_fine", "nothing", "best", "m_fine"),
+    Method("USPL beyond the paper, SPS", "nothing", "best"),
+    Method("CAM", "labels", "cam"),
+    Method("IRNet", "labels", "irnet"),
+    Method("MSSL", "labels", "mssl"),
+    Method("visual only", "masks", "visual-only"),
+    Method("AVS", "masks", "avs"),
+    Method("supervised bound, SPS", "masks", "supervised-4x"),
+)
+OWN = tuple(method for method in METHODS if method.variant in ("full", "best", "supervised-4x"))
+BEYOND = tuple(method for method in OWN if method.variant != "full")
+LISTENING = {
+    "own": "maximum on its own object",
+    "swap": "moves with the other sound",
+    "silence": "area in silence",
+    "noise": "area in noise",
+}
+
+
+def records(folder: str | Path, method: Method) -> list[dict[str, Any]]:
+    """Those of one method, a seed each, in the order of the seeds.
+
+    Raises:
+        ValueError: a record that was edited.
+    """
+    found = [record.read(path, sealed=True) for path in Path(folder).glob(f"{method.variant}-s*.json")]
+    return sorted(found, key=lambda told: told["seed"])
+
+
+def scores(folder: str | Path, method: Method, protocol: str, score: str) -> list[float]:
+    """One score of each seed; `protocol` is as the record names it, "(val)" for the threshold of the method's map."""
+    name = _named(protocol, method)
+    found = [told["protocols"][name]["scores"][method.map][score] for told in records(folder, method)]
+    return [one["value"] for one in found]
+
+
+def _named(protocol: str, method: Method) -> str:
+    return f"{protocol} for {method.map}" if protocol.endswith("(val)") else protocol
+
+
+def told(values: Sequence[float]) -> str:
+    """Mean and half of the range: `0.730 ± 0.025`.
+
+    >>> told([0.70, 0.74, 0.75]), told([0.5]), told([])
+    ('0.730 ± 0.025', '0.500', 'not run')
+    """
+    if not values:
+        return "not run"
+    spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def markdown(
+    folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str], methods: Sequence[Method] = METHODS
+) -> str:
+    """A table: floors and ceiling of the protocol, then every method, with its share of the supervised bound.
+
+    Args:
+        folder: of the records.
+        protocol: see `registry.names`.
+        titles: of the scores.
+        keys: of the scores in the record; the first one is what the share is of.
+        methods: the lines.
+    """
+    head = " | ".join(f"{title} [{protocol}]" for title in titles)
+    lines = [f"| method | learns from | {head} | of the bound | seeds |", "|---" * (4 + len(keys)) + "|"]
+    some = [(method, told) for method in methods for told in records(folder, method)[:1]]
+    if some:
+        method, first = some[0]
+        plain = first["protocols"][_named(protocol, method)]
+        for name, limits in {**plain["floors"], "the best any map can get": plain["ceiling"]}.items():
+            lines.append(f"| *{name.replace('_', ' ')}* | | {' | '.join(f'{limits[k]:.3f}' for k in keys)} | | |")
+        if "every_object" in first["floors"] and protocol == "avsbench":
+            alone = f"{first['floors']['every_object']:.3f}"
+            lines.append(f"| *every object, an oracle that does not hear* | | {alone} | {'| ' * (len(keys) - 1)}| |")
+    bound = scores(folder, METHODS[-1], protocol, keys[0])
+    for method in methods:
+        each = [scores(folder, method, protocol, key) for key in keys]
+        share = f"{statistics.mean(each[0]) / statistics.mean(bound):.0%}" if bound and each[0] else ""
+        values = " | ".join(map(told, each))
+        lines.append(f"| {method.name} | {method.learns} | {values} | {share} | {len(each[0]) or ''} |")
+    return "\n".join(lines)
+
+
+def listening(folder: str | Path) -> str:
+    """A table: does the map follow the sound? Means over seeds."""
+    lines = ["| method | " + " | ".join(LISTENING.values()) + " |", "|---" * (1 + len(LISTENING)) + "|"]
+    for method in METHODS:
+        found = [told["listening"] for told in records(folder, method) if told["listening"]]
+        if found:
+            means = [statistics.mean(one[key][method.map] for one in found) for key in LISTENING]
+            lines.append(f"| {method.name} | {' | '.join(f'{v:.3f}' for v in means)} |")
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """The command that makes every record of the tables."""
+    return _command("--out results/peers", METHODS)
+
+
+def fresh_commands(level: Literal["standard", "hard"] = "standard") -> str:
+    """Those that draw clips to learn from and new ones, and score the method on these: nothing was chosen with them."""
+    root, tier, methods = {
+        "standard": ("data/sounding-shapes", "", OWN),
+        "hard": ("data/sounding-shapes-hard", " --tier best", BEYOND),
+    }[level]
+    lines = []
+    for drawn, seed in ((root, 1), (f"{root}-fresh", 3)):
+        lines += [
+            f"python data_scripts/make_sounding_shapes.py {drawn} --level {level} --seed {seed}",
+            f"python data_scripts/prepare_avsbench.py {drawn}",
+        ]
+    options = f"--data {root} --test-data {root}-fresh --out results/fresh{tier}"
+    return "\n".join([*lines, _command(options, methods)])
+
+
+def _command(options: str, methods: Sequence[Method]) -> str:
+    rules = "avsbench 'avsbench(val)' vggss-half vggss-adaptive"
+    names = " ".join(dict.fromkeys(method.variant for method in methods))
+    return f"uspl study {options} --protocol {rules} \\\n    --variants {names}"

@@ -1,0 +1,30 @@
+"""The model that `uspl run` takes when none is named: trained, with a calibrated gate."""
+
+import json
+from pathlib import Path
+
+from uspl.config import Config
+from uspl.core import files
+from uspl.data import splits
+from uspl.data.sounding_shapes import MARKER, SHAPES
+from uspl.model import USPL
+from uspl.pretrained import GATE, read_about
+from uspl.train.loop import train_or_load
+from uspl.video.gate_calibration import calibrate
+
+
+def trained(cfg: Config, data: str | Path, *, runs: str | Path = "runs") -> USPL:
+    """The model of `train_or_load` with its gate, which is calibrated on validation once and kept beside the weights.
+
+    Raises:
+        ValueError: as `train_or_load`.
+    """
+    model: USPL
+    model, values = train_or_load(cfg, data, runs=runs)
+    file = Path(values["folder"]) / GATE
+    if not file.is_file():
+        gate = calibrate(model, splits.training(cfg, data).val)
+        name = SHAPES if (Path(data) / MARKER).is_file() else Path(data).name
+        files.write_text(file, json.dumps({"data": name, "gate": gate.as_dict()}, indent=1) + "\n")
+    model.about = read_about(Path(values["folder"]))
+    return model

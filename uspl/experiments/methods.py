@@ -1,0 +1,108 @@
+"""The peers of Tables 1 and 2 on the encoders, data, loop and evaluation of this library: only the method differs."""
+
+from functools import partial as partial_of
+from pathlib import Path
+from typing import Any
+
+from uspl.baselines import avobject, ez_vsl, lvs
+from uspl.baselines.attention10k import Attention10k
+from uspl.baselines.avs import AVS
+from uspl.baselines.base import Contrast, Peer
+from uspl.baselines.cam import CAM
+from uspl.baselines.dmc import DMC
+from uspl.baselines.fnac import FNAC
+from uspl.baselines.irnet import IRNet
+from uspl.baselines.mssl import MSSL
+from uspl.baselines.ogl import OGL
+from uspl.baselines.slavc import SLAVC
+from uspl.baselines.sspl import SSPL
+from uspl.baselines.visual_only import VisualOnly
+from uspl.config import Config
+from uspl.core.device import choose_device
+from uspl.data import splits
+from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.train import loop, schedule
+
+METHODS: dict[str, Any] = {
+    "ez-vsl": lambda cfg, features: Contrast(ez_vsl.loss, cfg.tau),
+    "lvs": lambda cfg, features: Contrast(lvs.loss, cfg.tau),
+    # From random start the whole training has a few hundred steps; at 0.999 the slow branch would hardly leave it.
+    "slavc": lambda cfg, features: SLAVC(cfg, features, momentum=0.99 if cfg.visual_weights == "none" else 0.999),
+    "fnac": lambda cfg, features: FNAC(
+        cfg.tau,
+        # Small encoders from random start lose too much by dropout; validation says so.
+        dropout=0.0 if cfg.visual_weights == "none" else 0.9,
+        weight=100 * cfg.batch_size / 256,
+    ),
+    "sspl": lambda cfg, features: SSPL(cfg),
+    "attention10k": lambda cfg, features: Attention10k(cfg.tau),
+    "avobject": lambda cfg, features: Contrast(avobject.loss, cfg.tau),
+    "dmc": lambda cfg, features: DMC(cfg),
+    "cam": lambda cfg, features: CAM(cfg.widths[3]),
+    "irnet": lambda cfg, features: IRNet(cfg),
+    "mssl": lambda cfg, features: MSSL(cfg),
+    "avs": lambda cfg, features: AVS(cfg),
+    "visual-only": lambda cfg, features: VisualOnly(cfg),
+}
+GUIDED = ("ez-vsl",)  # those that the tables also show with object-guided maps
+
+
+def build(name: str, cfg: Config) -> Peer:
+    """A peer by its name, from random start or the published encoders as `cfg` says.
+
+    Raises:
+        ValueError: no peer of that name.
+    """
+    if name not in METHODS:
+        raise ValueError(f"`method` must be 'uspl' or one of {', '.join(METHODS)}; got {name!r}.")
+    features = AudioVisualEncoder(cfg)
+    return Peer(cfg, features, METHODS[name](cfg, features))
+
+
+def add(name: str, peer: Peer) -> Peer:
+    """A trained peer with an addition that needs no training: "ogl".
+
+    Raises:
+        ValueError: no addition of that name.
+    """
+    if name != "ogl":
+        raise ValueError(f"`method` ends in '+ogl' or in nothing; got {name!r}.")
+    return Peer(peer.cfg, peer.features, OGL(peer.method, peer.cfg))
+
+
+def train_or_load(
+    cfg: Config,
+    data_root: str | Path,
+    *,
+    method: str = "uspl",
+    train_list: str | Path | None = None,
+    partial: bool = False,
+    runs: str | Path = "runs",
+    phase: str = "full",
+    progress: bool | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """As `train.train_or_load`, of any method: a baseline learns for as many epochs as both phases of USPL, in one.
+
+    Args:
+        cfg, data_root, train_list, partial, runs, phase, progress: see `train.train_or_load`.
+        method: "uspl", a name of `METHODS`, or such a name with "+ogl".
+
+    Returns:
+        The model in eval mode, a `USPL` or a `Peer`, and its record.
+
+    Raises:
+        ValueError: an unknown `method`, or as `train.train_or_load`.
+    """
+    if method == "uspl":
+        given: dict[str, Any] = {"train_list": train_list, "partial": partial, "phase": phase, "progress": progress}
+        return loop.train_or_load(cfg, data_root, runs=runs, **given)
+    base, _, addition = method.partition("+")
+    cfg = schedule.canonical_config(cfg)
+    clips = splits.training(cfg, data_root, train_list=train_list, partial=partial)
+    model = loop.random_start(partial_of(build, base), cfg)
+    model.set_labels(clips.train)
+    plan = schedule.baseline_plan(cfg, base, "first" if model.method.supervision == "mask" else clips.seconds)
+    folder = Path(runs) / f"{base}-{cfg.slug()}-{clips.train.data_hash[:6]}"
+    values = loop.fit(model, model, plan, folder, cfg=cfg, clips=clips, progress=progress)
+    model = add(addition, model) if addition else model
+    return model.to(choose_device(cfg.device)).eval(), values

@@ -1,0 +1,248 @@
+"""Decode a video or sound file with PyAV: the picture on screen at given times, the waveform, both around a moment."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.container import InputContainer
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from uspl.audio import around, span
+from uspl.core.errors import DataError
+from uspl.media.container import duration, opened, zero
+from uspl.media.wav import plain_wav
+
+LATE = 0.25  # s: how far outside its pictures a film may be asked; clips are often cut a little short
+GAP = 0.25  # s: a longer hole between two pieces of sound is refused
+NEAR = 1.0  # s: pictures and sound are decoded in full from so long before the time wanted
+SMALLEST = 8  # pixels: below this side a picture shows nothing
+
+
+def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3 h w"]]:
+    """Pictures on screen at `times`, decoded in one pass and turned upright.
+
+    Args:
+        path: any video PyAV reads.
+        times: s from the start of the film, not negative, ascending.
+
+    Returns:
+        One tensor (3, H, W) per time: RGB, uint8, values in [0, 255].
+
+    Raises:
+        DataError: the file is missing, empty, damaged at a time, begins after one, ends before one, or is smaller
+            than 8x8 pixels.
+    """
+    if not times or min(times) < 0 or list(times) != sorted(times):
+        raise ValueError(f"`times` must be ascending numbers of at least 0; got {list(times)}.")
+    with opened(path, "video") as box:
+        box.streams.video[0].codec_context.thread_count = 1  # who has many films starts processes
+        return _pictures(path, box, times)
+
+
+def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, sought: bool = True) -> list[Tensor]:
+    """As `frames_at`, from the key frame before the first time; from the start where a format cannot seek well."""
+    sought = sought and times[0] > NEAR
+    if sought:
+        box.seek(int((times[0] + zero(box)) * av.time_base))
+    rate = float(box.streams.video[0].average_rate or 25)
+    found: list[Tensor] = []
+    shown: av.VideoFrame | None = None
+    until = -math.inf  # s: when the last picture ends
+    for start, frame in decoded(box, lambda: times[len(found)]):
+        if until == -math.inf and sought and (start > times[0] or frame is None):
+            box.seek(box.start_time or 0)
+            return _pictures(path, box, times, sought=False)
+        if until == -math.inf and start > times[0] + LATE:
+            raise DataError(path, f"has no picture at {times[0]:.2f} s: pictures begin at {start:.2f} s")
+        # A picture stays on screen until the next one starts.
+        while until > -math.inf and len(found) < len(times) and times[len(found)] < start - 1e-6:
+            found.append(_picture(path, shown, times[len(found)]))
+        if len(found) == len(times):
+            break
+        shown, until = frame, start + 1 / rate
+    while len(found) < len(times) and times[len(found)] < until + LATE:
+        found.append(_picture(path, shown, times[len(found)]))
+    if len(found) < len(times):
+        raise DataError(path, f"is truncated: pictures end at {max(until, 0):.2f} s, {times[-1]:.2f} s are needed")
+    return found
+
+
+def decoded(
+    box: InputContainer, wanted: Callable[[], float] = lambda: -math.inf
+) -> Iterator[tuple[float, av.VideoFrame | None]]:
+    """(start in s, picture) in order; None for a damaged picture, and for those built on it up to a key frame.
+
+    Pictures that no other depends on are skipped until a second before the time wanted next.
+    """
+    stream, origin = box.streams.video[0], zero(box)
+    start, damaged = 0.0, False
+    for packet in box.demux(stream):
+        begins = None if packet.pts is None else float(packet.pts * packet.time_base) - origin
+        far = begins is not None and begins < wanted() - NEAR
+        stream.codec_context.skip_frame = "NONREF" if far else "DEFAULT"
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            start, damaged = start if begins is None else begins, True
+            yield start, None
+            continue
+        for frame in frames:
+            start = (frame.time or 0.0) - origin
+            damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+            yield start, None if damaged else frame
+
+
+def frame_at(path: str | Path, seconds: float) -> UInt8[Tensor, "3 h w"]:
+    """Picture on screen `seconds` after the start: RGB, uint8, (3, H, W). Raises as `frames_at` does."""
+    picture: Tensor = frames_at(path, [seconds])[0]
+    return picture
+
+
+def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> Tensor:
+    if frame is None:
+        raise DataError(path, f"is damaged: the picture at {time:.2f} s cannot be decoded")
+    if min(frame.width, frame.height) < SMALLEST:
+        raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
+    upright = np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
+    # NumPy turns it: threads that PyTorch starts for so little cost more than the decoding.
+    return torch.from_numpy(np.ascontiguousarray(upright.transpose(2, 0, 1)))
+
+
+def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None) -> Float32[Tensor, " n"]:
+    """The whole sound of a video or sound file as one channel, the mean of its channels.
+
+    Args:
+        path: any file with a sound track that PyAV reads; with `content`, the name used in errors.
+        sr: Hz, the rate wanted; int > 0.
+        content: the bytes of the file, where they do not lie in a file of their own.
+
+    Returns:
+        float32 (n,), values about [-1, 1]; silence stands where the sound begins after the pictures.
+
+    Raises:
+        DataError: the file is missing, empty, damaged, or has no sound track, or a hole in it.
+    """
+    if sr <= 0:
+        raise ValueError(f"`sr` must be above 0; got {sr}.")
+    plain = plain_wav(path, sr, content)
+    if plain is not None:
+        return plain
+    return _decoded(path, sr, content)
+
+
+def excerpt(
+    path: str | Path, middle: float | None, seconds: float, sr: int = 16000, *, content: bytes | None = None
+) -> Float32[Tensor, " n"]:
+    """`around(waveform(path), middle, seconds)`: of a plain WAV file no more than that is read.
+
+    Args:
+        path, sr, content: as for `waveform`.
+        middle: s from the start of the sound; None is its middle.
+        seconds: s of sound; zeros follow a sound that is shorter.
+
+    Raises:
+        DataError: as `waveform`.
+    """
+
+    def at(total: int) -> float:
+        return total / sr / 2 if middle is None else middle
+
+    plain = plain_wav(path, sr, content, lambda total: span(total, at(total), seconds, sr))
+    if plain is not None:
+        return F.pad(plain, (0, round(seconds * sr) - len(plain)))
+    wave = _decoded(path, sr, content)
+    return around(wave, at(len(wave)), seconds, sr)
+
+
+def _decoded(path: str | Path, sr: int, content: bytes | None) -> Tensor:
+    """The whole sound by a decoder."""
+    with opened(path, "audio", content=content) as box:
+        return _sound(path, box, sr)
+
+
+def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf) -> Tensor:
+    """One channel from `start` to `end`, s; shorter where the sound ends before, silent where it begins after."""
+    stream = box.streams.audio[0]
+    before = max(start - NEAR / 2, 0)  # decoders need some sound before what they give truly
+    if end < math.inf:
+        box.seek(int((before + zero(box)) / (stream.time_base or 1)), stream=stream)
+    found = list(resampled(path, box, sr, start, end))
+    if before > 0 and found and found[0][0] > start:
+        box.seek(box.start_time or 0)
+        found = list(resampled(path, box, sr, start, end))
+    if not found:
+        if start > 0:
+            return torch.zeros(0)
+        raise DataError(path, "has a sound track without sound")
+    first = found[0][0]
+    lead = np.zeros(max(math.floor((first - start) * sr + 0.5), 0), np.float32)
+    sound = np.concatenate([piece for _, piece in found], axis=1).mean(axis=0)
+    wave = np.concatenate([lead, sound])[max(math.floor((start - first) * sr + 0.5), 0) :]
+    return torch.from_numpy(wave if end == math.inf else wave[: round((end - start) * sr)].copy())
+
+
+def resampled(
+    path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Pieces of sound (channels, n) that cover `start` to `end`; with each, when the first of them begins, s."""
+    resampler, origin = av.AudioResampler(format="fltp", rate=sr), zero(box)
+    begun, first, until = False, 0.0, 0.0
+    for frame in box.decode(box.streams.audio[0]):
+        begins = until if frame.time is None else frame.time - origin
+        if frame.time is not None and begins + frame.samples / frame.sample_rate < start:
+            continue
+        if begins > end + 0.05:  # what the resampler holds back
+            break
+        if not begun:
+            first, begun = begins, True
+        elif begins > until + GAP:
+            raise DataError(path, f"has a hole in its sound from {until:.2f} s to {begins:.2f} s")
+        until = begins + frame.samples / frame.sample_rate
+        for piece in _pieces(path, resampler, frame):
+            yield first, piece
+    if begun:
+        for piece in _pieces(path, resampler, None):
+            yield first, piece
+
+
+def _pieces(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[np.ndarray]:
+    try:
+        parts = resampler.resample(frame)
+    except ValueError as error:
+        raise DataError(path, "changes the rate or the channels of its sound on the way") from error
+    return [part.to_ndarray() for part in parts]
+
+
+def clip_at(
+    path: str | Path, at: float | None = None, *, seconds: float = 3.0, sr: int = 16000
+) -> tuple[UInt8[Tensor, "3 h w"], Float32[Tensor, " n"]]:
+    """The picture on screen at a time and the sound around it; only what is near is decoded.
+
+    Args:
+        path: any video PyAV reads.
+        at: s from the start of the film; None is its middle.
+        seconds: s of sound around `at`, less where the film begins or ends.
+        sr: Hz.
+
+    Returns:
+        RGB (3, H, W), and samples (n,), at most `seconds` long.
+
+    Raises:
+        DataError: as `frames_at` and `waveform`, or the sound ends more than 0.25 s too early.
+    """
+    with opened(path, "video", "audio") as box:
+        length = duration(box)
+        at = length / 2 if at is None else at
+        box.streams.video[0].codec_context.thread_count = 1
+        shown = _pictures(path, box, [at])[0]
+        start, end = max(at - seconds / 2, 0), max(min(at + seconds / 2, length), at)
+        wave = _sound(path, box, sr, start, end)
+    if len(wave) / sr < end - start - LATE:
+        heard = start + len(wave) / sr
+        raise DataError(path, f"is truncated: sound ends at {heard:.2f} s, {end:.2f} s are needed")
+    return shown, wave

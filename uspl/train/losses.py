@@ -1,0 +1,114 @@
+"""Section 3.4: the losses of one step, MMICL alone in the warm-up, then Eq. 11."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from uspl import align, refine
+from uspl.affinity import offsets
+from uspl.core.progress import TrainingProgress as Moment
+from uspl.data.batch import Batch
+from uspl.kernels import affinity_autograd
+from uspl.maps import resize
+from uspl.model import USPL
+from uspl.segment import segmentation_loss, three_way
+
+
+def total_loss(
+    l_mmicl: Float[Tensor, ""],
+    l_aff: Float[Tensor, ""],
+    l_seg: Float[Tensor, ""],
+    *,
+    lambda1: float,
+    lambda2: float,
+    lambda3: float,
+) -> Float[Tensor, ""]:
+    r"""Eq. (11): the joint objective.
+
+    .. math:: L = \lambda_1 L_{mmicl} + \lambda_2 L_{aff} + \lambda_3 L_{seg}
+
+    Args:
+        l_mmicl: Eq. (2), scalar.
+        l_aff: Eq. (6), scalar.
+        l_seg: Eq. (10), scalar.
+        lambda1: weight of L_mmicl, at least 0.
+        lambda2: weight of L_aff, at least 0.
+        lambda3: weight of L_seg, at least 0.
+
+    Returns:
+        Scalar loss.
+
+    Raises:
+        ValueError: a negative weight.
+
+    Source: the paper, section 3.4.
+
+    >>> one = torch.tensor(1.0)
+    >>> round(total_loss(one, 2 * one, 4 * one, lambda1=0.1, lambda2=0.4, lambda3=0.5).item(), 4)
+    2.9
+    """
+    for name, value in (("lambda1", lambda1), ("lambda2", lambda2), ("lambda3", lambda3)):
+        if not value >= 0:
+            raise ValueError(f"`{name}` must be at least 0; got {value}.")
+    return lambda1 * l_mmicl + lambda2 * l_aff + lambda3 * l_seg
+
+
+class Objective(nn.Module):
+    """The losses of one step; a module, so that Accelerate can wrap it for several processes."""
+
+    def __init__(self, model: USPL) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, generator: torch.Generator, moment: Moment) -> dict[str, Tensor]:
+        """Losses by name: "loss" (the one to descend), "mmicl", and in the joint phase "aff" and "seg"."""
+        model, cfg = self.model, self.model.cfg
+        stages, f_v = model.encode_image(batch.image)
+        f_a, f_v = model.encode_sound(batch.sound).float(), f_v.float()
+        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=moment.delta, generator=generator)
+        # bf16 has three digits: enough for the encoders and the decoder, too few for a cosine divided by tau.
+        with torch.autocast(f_v.device.type, enabled=False):
+            m_crs = align.sounding_map(f_a, f_v)
+            l_mmicl = align.mmicl_loss(
+                f_a,
+                f_v,
+                keep=keep.to(f_v.device),
+                tau=cfg.tau,
+                symmetric=cfg.symmetric,
+                masked_denominator=cfg.masked_denominator,
+                dropped=cfg.dropped,
+            )
+        if not moment.joint:
+            return {"loss": l_mmicl, "mmicl": l_mmicl}
+        l_aff, l_seg = self._joint(batch, stages, f_v, m_crs.detach() if cfg.detach else m_crs, generator)
+        loss = total_loss(l_mmicl, l_aff, l_seg, lambda1=cfg.lambda1, lambda2=cfg.lambda2, lambda3=cfg.lambda3)
+        return {"loss": loss, "mmicl": l_mmicl, "aff": l_aff, "seg": l_seg}
+
+    def _joint(
+        self, batch: Batch, stages: Sequence[Tensor], f_v: Tensor, m_crs: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """L_aff and L_seg. A loss of weight 0 is not computed."""
+        model, cfg = self.model, self.model.cfg
+        m = model.on_grid(m_crs)
+        l_aff = l_seg = m_crs.new_zeros(())
+        f_aff = model.f_aff(stages) if cfg.lambda2 > 0 or cfg.teacher == "m_fine" else None
+        if cfg.lambda2 > 0 and f_aff is not None:
+            with torch.no_grad():
+                y_tri = refine.trimap(model.refined(batch.image, m), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
+            offs = offsets(cfg.r, metric=cfg.metric)
+            if 0 < cfg.aff_offsets < len(offs):
+                offs = offs[torch.randperm(len(offs), generator=generator)[: cfg.aff_offsets]]
+            l_aff = affinity_autograd.loss(f_aff, y_tri, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
+        if cfg.lambda3 > 0:
+            if cfg.teacher == "m_fine" and f_aff is not None:
+                target = model.walked(m, model.affinities(f_aff.detach() if cfg.detach else f_aff))
+            else:
+                target = batch.mask if cfg.teacher == "mask" else m
+            target = resize(target, cfg.image_size)
+            if cfg.seg_target == "three_way" and cfg.teacher != "mask":
+                target = three_way(target, high=cfg.seg_high, low=cfg.seg_low)
+            logits = model.segment(stages, f_v, m_crs)
+            l_seg = segmentation_loss(logits, target, as_printed=cfg.seg_loss == "as_printed")
+        return l_aff, l_seg
