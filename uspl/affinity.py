@@ -1,10 +1,12 @@
-"""Section 3.2: who belongs together. Affinity (Eq. 3), its labels and its loss (Eq. 6), as K neighbours per pixel."""
+"""Section 3.2: pairwise pixel affinity (Eq. 3), its labels and its loss (Eq. 6), as K neighbours per pixel."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from uspl.kernels import affinity_autograd
+from uspl.kernels.affinity_autograd import D_MIN
 
 
 def offsets(r: int, *, metric: str = "euclidean") -> Int[Tensor, "k 2"]:
@@ -33,8 +35,26 @@ def offsets(r: int, *, metric: str = "euclidean") -> Int[Tensor, "k 2"]:
     return torch.tensor(half, dtype=torch.long).reshape(-1, 2)
 
 
+def draw_offsets(
+    r: int, count: int, *, metric: str = "euclidean", generator: torch.Generator | None = None
+) -> Int[Tensor, "k 2"]:
+    """`count` of the `offsets`, drawn: the pairs that a step of training looks at. 0, or more than there are: all.
+
+    >>> len(draw_offsets(7, 18)), len(draw_offsets(7, 0))
+    (18, 72)
+    """
+    offs = offsets(r, metric=metric)
+    return offs[torch.randperm(len(offs), generator=generator)[:count]] if 0 < count < len(offs) else offs
+
+
 def affinity(
-    f_aff: Float[Tensor, "b c h w"], *, r: int, metric: str = "euclidean", reduce: str = "mean", fast: bool = True
+    f_aff: Float[Tensor, "b c h w"],
+    *,
+    r: int,
+    metric: str = "euclidean",
+    reduce: str = "mean",
+    offs: Int[Tensor, "k 2"] | None = None,
+    fast: bool = True,
 ) -> Float[Tensor, "b k h w"]:
     r"""Eq. (3): affinity of every pixel with its K half-plane neighbours.
 
@@ -45,14 +65,15 @@ def affinity(
         r: radius in pixels of the (h, w) grid.
         metric: see `offsets` (Reading 4).
         reduce: L1 as "mean" or "sum" over the C channels (Reading 5).
-        fast: take the kernels of `fast` where they apply; False is plain PyTorch.
+        offs: some of the `offsets`, (K, 2); None takes all.
+        fast: take the twin of `kernels`, numba on a CPU, PyTorch that keeps little elsewhere; False: as it reads here.
 
     Returns:
         A (B, K, h, w) in [0, 1]: A[:, k, y, x] joins (y, x) and (y, x) + offsets[k]; 0 where that is outside.
 
     Raises:
         ValueError: `r` below 1, an unknown `metric` or `reduce`.
-        RuntimeError: a second derivative is asked for.
+        RuntimeError: a second derivative is asked of the twin.
 
     Source: the paper, section 3.2; Ahn and Kwak, CVPR 2018.
 
@@ -60,17 +81,37 @@ def affinity(
     >>> affinity(f, r=2)[0, 0, 0]  # to the right-hand neighbour: exp(-1), 1, outside
     tensor([0.3679, 1.0000, 0.0000])
     """
-    offs = offsets(r, metric=metric)
-    return affinity_autograd.distance(f_aff, offs, reduce=reduce, fast=fast).neg_().exp_()
+    offs = offsets(r, metric=metric) if offs is None else offs
+    if fast:
+        return affinity_autograd.distance(f_aff, offs, reduce=reduce).neg_().exp_()
+    return torch.exp(-distances(f_aff, offs, reduce=reduce))
 
 
-def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euclidean") -> UInt8[Tensor, "b k h w"]:
+def distances(
+    f_aff: Float[Tensor, "b c h w"], offs: Int[Tensor, "k 2"], *, reduce: str = "mean"
+) -> Float[Tensor, "b k h w"]:
+    """L1 distance of every pixel to its neighbour at each offset, over channels; infinite where that is outside.
+
+    >>> distances(torch.tensor([[[[0.0, 1.0, 1.0]]]]), offsets(2)[:1])[0, 0, 0].tolist()
+    [1.0, 0.0, inf]
+    """
+    (h, w), r = f_aff.shape[2:], int(offs.abs().max()) if len(offs) else 0
+    there = F.pad(f_aff, (r, r, 0, r), value=torch.inf)  # r columns on both sides, r rows below
+    gaps = [(f_aff - there[:, :, dy : dy + h, r + dx : r + dx + w]).abs().sum(1) for dy, dx in offs.tolist()]
+    d = torch.stack(gaps, 1) if gaps else f_aff.new_empty(len(f_aff), 0, h, w)
+    return d * affinity_autograd.scale_of(f_aff, reduce)
+
+
+def affinity_labels(
+    y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euclidean", offs: Int[Tensor, "k 2"] | None = None
+) -> UInt8[Tensor, "b k h w"]:
     """Labels of Eq. (6): 1 where both pixels are sure and alike, 0 where sure and different, else 255.
 
     Args:
         y_tri: three-way map (B, h, w) in {0, 1, 255} (Eq. 5).
         r: radius in pixels.
         metric: see `offsets` (Reading 4).
+        offs: some of the `offsets`, (K, 2); None takes all.
 
     Returns:
         uint8 (B, K, h, w) in {0, 1, 255}; 255 also where the neighbour is outside.
@@ -81,7 +122,7 @@ def affinity_labels(y_tri: UInt8[Tensor, "b h w"], *, r: int, metric: str = "euc
     >>> affinity_labels(torch.tensor([[[1, 1, 0, 255]]], dtype=torch.uint8), r=2)[0, 0, 0].tolist()
     [1, 0, 255, 255]
     """
-    return affinity_autograd.labels(y_tri, offsets(r, metric=metric))
+    return affinity_autograd.labels(y_tri, offsets(r, metric=metric) if offs is None else offs)
 
 
 def affinity_loss(
@@ -92,6 +133,7 @@ def affinity_loss(
     metric: str = "euclidean",
     reduce: str = "mean",
     balanced: bool = True,
+    offs: Int[Tensor, "k 2"] | None = None,
     fast: bool = True,
 ) -> Float[Tensor, ""]:
     r"""Eq. (6): affinity loss; like pixels are drawn together, unlike pixels apart.
@@ -108,14 +150,15 @@ def affinity_loss(
         metric: see `offsets` (Reading 4).
         reduce: L1 as "mean" or "sum" over channels (Reading 5).
         balanced: as above; False takes one mean over all sure pairs (Reading 6).
-        fast: take the kernels of `fast` where they apply; False is plain PyTorch.
+        offs: some of the `offsets`, (K, 2), as a step of training draws them; None takes all.
+        fast: take the twin of `kernels`, numba on a CPU, PyTorch that keeps little elsewhere; False: as it reads here.
 
     Returns:
         Scalar loss, at least 0.
 
     Raises:
         ValueError: `r` below 1, an unknown `metric` or `reduce`.
-        RuntimeError: a second derivative is asked for.
+        RuntimeError: a second derivative is asked of the twin.
 
     Source: the paper, section 3.2.
 
@@ -123,7 +166,14 @@ def affinity_loss(
     >>> round(affinity_loss(torch.tensor([[[[0.0, 0.2, 1.2]]]]), y, r=2).item(), 4)  # (0.2 - log(1 - exp(-1))) / 2
     0.3293
     """
-    return affinity_autograd.loss(f_aff, y_tri, offsets(r, metric=metric), reduce=reduce, balanced=balanced, fast=fast)
+    offs = offsets(r, metric=metric) if offs is None else offs
+    if fast:
+        return affinity_autograd.loss(f_aff, y_tri, offs, reduce=reduce, balanced=balanced)
+    label, d = affinity_labels(y_tri, r=r, offs=offs), distances(f_aff, offs, reduce=reduce)
+    like, unlike = d[label == 1], -torch.log(-torch.expm1(-d[label == 0].clamp_min(D_MIN)))
+    if not balanced:
+        return (like.sum() + unlike.sum()) / max(len(like) + len(unlike), 1)
+    return 0.5 * like.sum() / max(len(like), 1) + 0.5 * unlike.sum() / max(len(unlike), 1)
 
 
 def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") -> Float[Tensor, "b n n"]:

@@ -1,17 +1,18 @@
-"""Section 3.2: refinement of a map by the image (Eq. 4) and the three-way map of what is sure (Eq. 5)."""
+"""Section 3.2: refinement of a map by the image (Eq. 4), and the trimap of what it is sure of (Eq. 5)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from uspl.kernels import dispatch
+from uspl.kernels import refine_torch
 from uspl.kernels.dispatch import ColourAffinity
+from uspl.kernels.refine_torch import RING
 
-_RING = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-_BLOCK = 1 << 14  # pixels: on a CPU so many are refined at a time
+_PAMR = ColourAffinity(power=1, factor=0.1, least=1e-8, with_centre=True)
+_PAR = ColourAffinity(power=2, factor=0.3, least=0.3e-8, with_centre=False)
 
 
 def pamr(
@@ -35,7 +36,7 @@ def pamr(
         m: maps (B, K, h, w); resized to (H, W) bilinearly with corners aligned.
         iterations: int >= 0.
         dilations: distances in pixels, each int >= 1.
-        fast: take the kernels of `fast` where they apply; False is plain PyTorch.
+        fast: take the twin of `kernels`, numba on a CPU, PyTorch that keeps little elsewhere; False: as it reads here.
 
     Returns:
         Refined maps (B, K, H, W).
@@ -50,8 +51,17 @@ def pamr(
             [0.2500, 0.2500]])
     """
     _check(iterations, dilations)
-    by_colour = ColourAffinity(power=1, factor=0.1, least=1e-8, with_centre=True)
-    return _refined(image, m, by_colour, iterations, dilations, fast)
+    m = _at_size_of(image, m)
+    if fast:
+        return refine_torch.refined(image, m, _PAMR, iterations, dilations)
+    image, n = image.detach(), _neighbours(image.detach(), dilations)  # (B, 3, N, H, W)
+    centre = image.unsqueeze(2).expand(-1, -1, len(dilations), -1, -1)  # it counts once per dilation
+    sigma = torch.cat([n, centre], 2).std(2, keepdim=True)
+    d = (image.unsqueeze(2) - n).abs() / (1e-8 + 0.1 * sigma)
+    w = torch.softmax(-d.mean(1, keepdim=True), 2)  # (B, 1, N, H, W)
+    for _ in range(iterations):
+        m = (w * _neighbours(m, dilations)).sum(2)
+    return m
 
 
 def par(
@@ -90,15 +100,21 @@ def par(
     tensor(1.0100)
     """
     _check(iterations, dilations)
-    rho = image.new_tensor([dil * (dy * dy + dx * dx) ** 0.5 for dil in dilations for dy, dx in _RING])
-    position = -((rho / (rho.std() + 1e-8) / 0.3) ** 2)
-    both = ColourAffinity(power=2, factor=0.3, least=0.3e-8, with_centre=False, by_position=0.01 * position.softmax(0))
-    refined = _refined(image, m, both, iterations, dilations, fast)
-    return refined / 1.01**iterations if keep_range else refined
+    m, gain = _at_size_of(image, m), 1.01**iterations if keep_range else 1.0
+    rho = image.new_tensor([dil * (dy * dy + dx * dx) ** 0.5 for dil in dilations for dy, dx in RING])
+    by_position = 0.01 * torch.softmax(-((rho / (0.3 * (rho.std() + 1e-8))) ** 2), 0)  # (N,)
+    if fast:
+        return refine_torch.refined(image, m, _PAR._replace(by_position=by_position), iterations, dilations) / gain
+    image, n = image.detach(), _neighbours(image.detach(), dilations)  # (B, 3, N, H, W)
+    d = ((image.unsqueeze(2) - n) / (0.3 * (n.std(2, keepdim=True) + 1e-8))) ** 2
+    w = torch.softmax(-d.mean(1, keepdim=True), 2) + by_position.view(-1, 1, 1)  # (B, 1, N, H, W)
+    for _ in range(iterations):
+        m = (w * _neighbours(m, dilations)).sum(2)
+    return m / gain
 
 
 def trimap(m: Float[Tensor, "b h w"], *, beta_l: float, beta_h: float) -> UInt8[Tensor, "b h w"]:
-    r"""Eq. (5): three-way map of what is sure.
+    r"""Eq. (5): trimap, a pseudo-label map with an ignore region.
 
     .. math:: Y = 1 \text{ where } M \ge \beta_h, \quad 0 \text{ where } M < \beta_l, \quad 255 \text{ between}
 
@@ -131,81 +147,17 @@ def _check(iterations: int, dilations: Sequence[int]) -> None:
         raise ValueError(f"`dilations` must be integers of at least 1; got {tuple(dilations)}.")
 
 
-def _padded(x: Tensor, dilations: Sequence[int]) -> Tensor:
-    return F.pad(x, (max(dilations),) * 4, mode="replicate")
-
-
-def _neighbours(padded: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
-    """Views of maps (B, C, H, W) that `_padded` padded, one per neighbour."""
-    pad = max(dilations)
-    height, width = padded.shape[-2] - 2 * pad, padded.shape[-1] - 2 * pad
-    for dil in dilations:
-        for dy, dx in _RING:
-            top, left = pad + dil * dy, pad + dil * dx
-            yield padded[..., top : top + height, left : left + width]
-
-
-def _refined(
-    image: Tensor, m: Tensor, colours: ColourAffinity, iterations: int, dilations: Sequence[int], fast: bool
-) -> Tensor:
-    """`iterations` times the weighted sum over neighbours; on a CPU a few images at a time: weights stay in cache."""
+def _at_size_of(image: Float[Tensor, "b 3 H W"], m: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k H W"]:
+    """Maps resized to the image, bilinearly with corners aligned; a batch of none has that size too."""
+    size = tuple(image.shape[-2:])
     if not len(m):
-        return m.new_zeros(*m.shape[:2], *image.shape[-2:])
-    m = F.interpolate(m, size=tuple(image.shape[-2:]), mode="bilinear", align_corners=True)
-    needs_gradient = torch.is_grad_enabled() and m.requires_grad
-    if fast and not needs_gradient and dispatch.usable(image, m):
-        return dispatch.refined(image, m, colours, iterations, dilations)
-    many = max(1, _BLOCK // image[0, 0].numel()) if image.device.type == "cpu" else len(image)
-    found = []
-    for guide, maps in zip(image.split(many), m.split(many), strict=True):
-        with torch.no_grad():
-            step = _Gather(_weights(guide, dilations, colours), dilations)
-        for _ in range(iterations):
-            maps = step(maps)
-        found.append(maps)
-    return torch.cat(found)
+        return m.new_zeros(*m.shape[:2], *size)
+    return F.interpolate(m, size=size, mode="bilinear", align_corners=True)
 
 
-def _spread(image: Tensor, dilations: Sequence[int], *, with_centre: bool) -> Tensor:
-    """Unbiased standard deviation of the neighbours per channel (B, 3, H, W), from differences to the centre."""
-    # The centre's own difference is 0: it counts in n and nowhere else, once per dilation.
-    n = (9 if with_centre else 8) * len(dilations)
-    total, squares, d = torch.zeros_like(image), torch.zeros_like(image), torch.empty_like(image)
-    for neighbour in _neighbours(_padded(image, dilations), dilations):
-        torch.sub(neighbour, image, out=d)
-        total += d
-        squares.addcmul_(d, d)
-    return squares.sub_(total.square_().div_(n)).div_(n - 1).clamp_min_(0).sqrt_()
-
-
-def _weights(image: Tensor, dilations: Sequence[int], colours: ColourAffinity) -> Tensor:
-    """softmax over neighbours of -mean over channels of (|difference| * scale) ** power: (B, N, H, W)."""
-    scale = 1 / (colours.factor * _spread(image, dilations, with_centre=colours.with_centre) + colours.least)
-    logits = image.new_empty(len(image), 8 * len(dilations), *image.shape[-2:])
-    d = torch.empty_like(image)
-    for n, neighbour in enumerate(_neighbours(_padded(image, dilations), dilations)):
-        torch.sub(neighbour, image, out=d).mul_(scale)
-        logits[:, n] = (d.abs_() if colours.power == 1 else d.square_()).sum(1)
-    logits = logits.mul_(-1 / image.shape[1])
-    weights = logits.sub_(logits.amax(1, keepdim=True)).exp_()
-    weights /= weights.sum(1, keepdim=True)
-    return weights if colours.by_position is None else weights.add_(colours.by_position.view(1, -1, 1, 1))
-
-
-class _Gather:
-    """One step: the weighted sum over neighbours of maps (B, K, H, W); weights (B, N, H, W), shared by all maps."""
-
-    def __init__(self, weights: Tensor, dilations: Sequence[int]) -> None:
-        self.weights, self.dilations = [w.unsqueeze(1) for w in weights.unbind(1)], dilations
-        self.padded: Tensor | None = None
-
-    def __call__(self, m: Tensor) -> Tensor:
-        padded = _padded(m, self.dilations)
-        if self.padded is None or m.requires_grad:
-            self.padded, self.neighbours = padded, list(_neighbours(padded, self.dilations))
-        else:
-            self.padded.copy_(padded)  # the views stay: to make them anew would take as long as the sum
-        total = torch.zeros_like(m)
-        for weight, neighbour in zip(self.weights, self.neighbours, strict=True):
-            total.addcmul_(weight, neighbour)
-        return total
+def _neighbours(x: Float[Tensor, "b c h w"], dilations: Sequence[int]) -> Float[Tensor, "b c n h w"]:
+    """The 8 neighbours of every pixel at each dilation, the border replicated."""
+    pad, (h, w) = max(dilations), x.shape[-2:]
+    padded = F.pad(x, (pad,) * 4, mode="replicate")
+    places = [(pad + dil * dy, pad + dil * dx) for dil in dilations for dy, dx in RING]
+    return torch.stack([padded[..., top : top + h, left : left + w] for top, left in places], 2)

@@ -1,4 +1,4 @@
-"""The kernels against plain PyTorch: same numbers for any shape and type, and switched off when asked."""
+"""The twins against the equations: same numbers for any shape and type, and switched off when asked."""
 
 import dataclasses
 import logging
@@ -61,13 +61,22 @@ def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
 functions = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 
 
+@pytest.mark.parametrize("numba", ["1", "0"])
 @functions
 @pytest.mark.parametrize("shape", [*SHAPES, (17, 23)])
 @pytest.mark.parametrize("b", [0, 1, 3])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
-def test_same_as_plain_pytorch(
-    function: Function, shape: tuple[int, int], b: int, dtype: torch.dtype, tolerance: float
+def test_a_twin_gives_what_the_equation_gives(
+    function: Function,
+    shape: tuple[int, int],
+    b: int,
+    dtype: torch.dtype,
+    tolerance: float,
+    numba: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Numba and the PyTorch that keeps little, against the plain lines that the book shows."""
+    monkeypatch.setenv("USPL_FAST", numba)
     got, plain = function(b, *shape, dtype), function(b, *shape, dtype, fast=False)
     assert got.dtype == plain.dtype == dtype
     torch.testing.assert_close(got, plain, atol=tolerance, rtol=tolerance)
@@ -138,23 +147,37 @@ def test_a_number_that_is_none_stays_visible(function: Function, monkeypatch: py
         assert function(1, 3, 4, torch.float32, fast=on).isnan().any()
 
 
-@pytest.mark.parametrize("on", [True, False])
-def test_a_second_derivative_is_refused(on: bool) -> None:
+def values(on: bool) -> tuple[Tensor, list[Tensor]]:
     f = normal(0, 1, 2, 3, 3).requires_grad_()
     y, m = trimap(1, 1, 3, 3), random(1, 1, 3, 3)
-    for value in (
-        affinity(f, r=2, fast=on).sum(),
-        affinity_loss(f, y, r=2, fast=on),
-        random_walk(m, affinity(f, r=2, fast=on), beta=1, t=2, r=2, fast=on).square().sum(),
-    ):
+    walk = random_walk(m, affinity(f, r=2, fast=on), beta=1, t=2, r=2, fast=on)
+    return f, [affinity(f, r=2, fast=on).sum(), affinity_loss(f, y, r=2, fast=on), walk.square().sum()]
+
+
+@pytest.mark.parametrize("numba", ["1", "0"])
+def test_gradients_are_those_of_the_equation(numba: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USPL_FAST", numba)
+    for got, plain in zip(values(True)[1], values(False)[1], strict=True):
+        torch.testing.assert_close(got, plain)
+    (f, twins), (g, plains) = values(True), values(False)
+    for got, plain in zip(twins, plains, strict=True):
+        torch.testing.assert_close(torch.autograd.grad(got, f)[0], torch.autograd.grad(plain, g)[0])
+
+
+def test_a_second_derivative_is_refused_by_the_twins_alone() -> None:
+    f, plain = values(False)
+    assert all(torch.autograd.grad(value, f, create_graph=True)[0].requires_grad for value in plain[1:])
+    f, twins = values(True)
+    for value in twins:
         with pytest.raises(RuntimeError, match="has no second derivative; take its gradient without `create_graph`"):
             torch.autograd.grad(value, f, create_graph=True)
 
 
-@pytest.mark.parametrize("on", [True, False])
-def test_functional_transforms_are_refused(on: bool) -> None:
+def test_functional_transforms_are_refused_by_the_twins_alone() -> None:
+    f = normal(0, 1, 2, 3, 3)
     with pytest.raises(RuntimeError, match="functorch transforms"):
-        torch.func.grad(lambda f: affinity(f, r=2, fast=on).sum())(normal(0, 1, 2, 3, 3))
+        torch.func.grad(lambda f: affinity(f, r=2).sum())(f)
+    assert torch.func.grad(lambda f: affinity(f, r=2, fast=False).sum())(f).isfinite().all()
 
 
 def test_the_refinement_works_under_functional_transforms() -> None:

@@ -16,13 +16,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from uspl import maps, refine, walk
-from uspl.affinity import affinity, offsets
+from uspl.affinity import affinity, affinity_labels, draw_offsets
 from uspl.baselines.cam import CAM
 from uspl.config import Config
 from uspl.core.progress import TrainingProgress
 from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
-from uspl.kernels import affinity_autograd
 from uspl.maps import resize
 from uspl.pmv_aff import PMVAff
 
@@ -116,15 +115,10 @@ class IRNet(nn.Module):
         if moment.progress >= 0.5:
             cfg = self.cfg
             y_tri = self.seeds(batch.image, stages[3], labels)
-            offs = offsets(cfg.r, metric=cfg.metric)
-            if 0 < cfg.aff_offsets < len(offs):
-                offs = offs[torch.randperm(len(offs), generator=generator)[: cfg.aff_offsets]]
+            offs = draw_offsets(cfg.r, cfg.aff_offsets, metric=cfg.metric, generator=generator)
             f_aff = self.pmv_aff([s.detach() for s in stages]).float()
-            l_aff = loss(
-                affinity_autograd.distance(f_aff, offs, fast=cfg.fast).neg().exp(),
-                affinity_autograd.labels(y_tri, offs),
-                y_tri,
-            )
+            a = affinity(f_aff, r=cfg.r, offs=offs, fast=cfg.fast)
+            l_aff = loss(a, affinity_labels(y_tri, r=cfg.r, offs=offs), y_tri)
         return {"loss": l_cam + l_aff, "cam": l_cam, "aff": l_aff}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:

@@ -51,10 +51,10 @@ def labels(y_tri: UInt8[Tensor, "b h w"], offs: Int[Tensor, "k 2"]) -> UInt8[Ten
 
 
 def distance(
-    f: Float[Tensor, "b c h w"], offs: Int[Tensor, "k 2"], *, reduce: str = "mean", fast: bool = True
+    f: Float[Tensor, "b c h w"], offs: Int[Tensor, "k 2"], *, reduce: str = "mean"
 ) -> Float[Tensor, "b k h w"]:
-    """L1 distance to each offset's neighbour, "mean" or "sum" over channels; infinite where that is outside."""
-    d: Tensor = _Distance.apply(f, offs, _scale(f, reduce), fast and dispatch.usable(f))
+    """The twin of `affinity.distances`, whose gradient keeps the features alone."""
+    d: Tensor = _Distance.apply(f, offs, scale_of(f, reduce), dispatch.usable(f))
     return d
 
 
@@ -65,10 +65,9 @@ def loss(
     *,
     reduce: str = "mean",
     balanced: bool = True,
-    fast: bool = True,
 ) -> Float[Tensor, ""]:
-    """Eq. (6) on a choice of offsets: training draws a few per step, `affinity.affinity_loss` takes all."""
-    value: Tensor = _Loss.apply(f, y_tri, offs, _scale(f, reduce), balanced, fast and dispatch.usable(f))
+    """The twin of `affinity.affinity_loss`: Eq. (6) on these offsets, in the memory of the features."""
+    value: Tensor = _Loss.apply(f, y_tri, offs, scale_of(f, reduce), balanced, dispatch.usable(f))
     return value
 
 
@@ -93,41 +92,42 @@ class _Distance(torch.autograd.Function):
         only_once("affinity")
         x, offs = ctx.saved_tensors
         if ctx.fast:
-            pulled = dispatch.distance_gradient(x, offs, grad, ctx.scale, ctx.scale)
+            grad_f = dispatch.distance_gradient(x, offs, grad, ctx.scale, ctx.scale)
         else:
-            pulled = _pulled(x, offs, grad * ctx.scale)
-        return pulled.permute(0, 3, 1, 2), None, None, None
+            grad_f = _grad_features(x, offs, grad * ctx.scale)
+        return grad_f.permute(0, 3, 1, 2), None, None, None
 
 
 class _Loss(torch.autograd.Function):
-    """Keeps the features and one number per pair, its pull: the distances need not be made again."""
+    """Keeps the features and one number per pair, its grad_d: the distances need not be made again."""
 
     @staticmethod
     def forward(ctx: Any, f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, balanced: bool, fast: bool) -> Tensor:
         x = _channels_last(f)
         if fast:
-            sums, pull = dispatch.loss(x, y_tri, offs, scale, D_MIN)
+            sums, grad_d = dispatch.loss(x, y_tri, offs, scale, D_MIN)
         else:
-            sums, pull = loss_sums(x, y_tri, offs, scale)
+            sums, grad_d = loss_sums(x, y_tri, offs, scale)
         numbers = sums[2:] if balanced else sums[2:].sum().expand(2)
         share = (0.5 if balanced else 1.0) / numbers.clamp_min(1)
-        ctx.save_for_backward(x, offs, pull, share)
+        ctx.save_for_backward(x, offs, grad_d, share)
         ctx.fast = fast
         return (share * sums[:2]).sum().to(f.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         only_once("affinity_loss")
-        x, offs, pull, share = ctx.saved_tensors
+        x, offs, grad_d, share = ctx.saved_tensors
         like, unlike = (share * grad).to(x.dtype)
         if ctx.fast:
-            pulled = dispatch.distance_gradient(x, offs, pull, float(like), float(unlike))
+            grad_f = dispatch.distance_gradient(x, offs, grad_d, float(like), float(unlike))
         else:
-            pulled = _pulled(x, offs, pull * torch.where(pull > 0, like, unlike))
-        return pulled.permute(0, 3, 1, 2), None, None, None, None, None
+            grad_f = _grad_features(x, offs, grad_d * torch.where(grad_d > 0, like, unlike))
+        return grad_f.permute(0, 3, 1, 2), None, None, None, None, None
 
 
-def _scale(f: Tensor, reduce: str) -> float:
+def scale_of(f: Tensor, reduce: str) -> float:
+    """What the sum over channels is multiplied by: 1 / C for "mean", 1 for "sum"."""
     if reduce not in ("mean", "sum"):
         raise ValueError(f"`reduce` must be 'mean' or 'sum'; got {reduce!r}.")
     return 1 / f.shape[1] if reduce == "mean" else 1.0
@@ -160,14 +160,14 @@ def _distance(x: Tensor, offs: Tensor, scale: float) -> Tensor:
     return d.mul_(scale)
 
 
-def _pulled(x: Tensor, offs: Tensor, pull: Tensor) -> Tensor:
-    """Gradient (B, h, w, C) of the features where `pull` is that of their L1 distances."""
+def _grad_features(x: Tensor, offs: Tensor, grad_d: Tensor) -> Tensor:
+    """Gradient (B, h, w, C) of the features where `grad_d` is that of their L1 distances."""
     total = torch.zeros_like(x)
     where = areas(offs, *x.shape[1:3])
     for images, buffer in _blocks(x):
         for k, (here, there) in enumerate(where):
             sign = _gap(x[images], here, there, buffer).sign_()
-            by = pull[images][(slice(None), k, *here)].unsqueeze(-1)
+            by = grad_d[images][(slice(None), k, *here)].unsqueeze(-1)
             total[images][(slice(None), *here)].addcmul_(sign, by)
             total[images][(slice(None), *there)].addcmul_(sign, by, value=-1)
     return total
@@ -190,5 +190,5 @@ def loss_sums(x: Tensor, y_tri: Tensor, offs: Tensor, scale: float) -> tuple[Ten
     like, unlike = label == 1, label == 0
     odds = torch.expm1(d.clamp_min(D_MIN))  # 1 / A - 1
     values = d.where(like, 0).sum(), torch.log1p(1 / odds).where(unlike, 0).sum(), like.sum(), unlike.sum()
-    pull = (-scale / odds).where(unlike & (d >= D_MIN), 0).masked_fill_(like, scale)
-    return torch.stack([v.double() for v in values]), pull
+    grad_d = (-scale / odds).where(unlike & (d >= D_MIN), 0).masked_fill_(like, scale)
+    return torch.stack([v.double() for v in values]), grad_d

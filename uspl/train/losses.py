@@ -1,16 +1,16 @@
 """Section 3.4: the losses of one step, MMICL alone in the warm-up, then Eq. 11."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from uspl import align, refine
-from uspl.affinity import offsets
+from uspl import align
+from uspl.affinity import affinity_loss, draw_offsets
 from uspl.core.progress import TrainingProgress as Moment
 from uspl.data.batch import Batch
-from uspl.kernels import affinity_autograd
 from uspl.maps import resize
 from uspl.model import USPL
 from uspl.segment import segmentation_loss, three_way
@@ -91,24 +91,23 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """L_aff and L_seg. A loss of weight 0 is not computed."""
         model, cfg = self.model, self.model.cfg
-        m = model.on_grid(m_crs)
+        learns_aff, learns_seg = cfg.lambda2 > 0, cfg.lambda3 > 0
+        walks = learns_seg and cfg.teacher == "m_fine"
+        f_aff = model.f_aff(stages) if learns_aff or walks else None
+        known = f_aff.detach() if f_aff is not None and cfg.detach else f_aff
+        wanted = ["m_norm", *(["m_fine"] if walks else []), *(["logits"] if learns_seg else [])]
+        maps = model.decode(stages, f_v, m_crs, wanted, f_aff=known)
         l_aff = l_seg = m_crs.new_zeros(())
-        f_aff = model.f_aff(stages) if cfg.lambda2 > 0 or cfg.teacher == "m_fine" else None
-        if cfg.lambda2 > 0 and f_aff is not None:
+        if learns_aff and f_aff is not None:
             with torch.no_grad():
-                y_tri = refine.trimap(model.refined(batch.image, m), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
-            offs = offsets(cfg.r, metric=cfg.metric)
-            if 0 < cfg.aff_offsets < len(offs):
-                offs = offs[torch.randperm(len(offs), generator=generator)[: cfg.aff_offsets]]
-            l_aff = affinity_autograd.loss(f_aff, y_tri, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
-        if cfg.lambda3 > 0:
-            if cfg.teacher == "m_fine" and f_aff is not None:
-                target = model.walked(m, model.affinities(f_aff.detach() if cfg.detach else f_aff))
-            else:
-                target = batch.mask if cfg.teacher == "mask" else m
+                _, y_tri = model.pseudo_labels(batch.image, maps["m_norm"])
+            offs = draw_offsets(cfg.r, cfg.aff_offsets, metric=cfg.metric, generator=generator)
+            how: dict[str, Any] = {"metric": cfg.metric, "reduce": cfg.reduce, "balanced": cfg.balanced}
+            l_aff = affinity_loss(f_aff, y_tri, r=cfg.r, offs=offs, fast=cfg.fast, **how)
+        if learns_seg:
+            target = maps["m_fine"] if walks else batch.mask if cfg.teacher == "mask" else maps["m_norm"]
             target = resize(target, cfg.image_size)
             if cfg.seg_target == "three_way" and cfg.teacher != "mask":
                 target = three_way(target, high=cfg.seg_high, low=cfg.seg_low)
-            logits = model.segment(stages, f_v, m_crs)
-            l_seg = segmentation_loss(logits, target, as_printed=cfg.seg_loss == "as_printed")
+            l_seg = segmentation_loss(maps["logits"], target, as_printed=cfg.seg_loss == "as_printed")
         return l_aff, l_seg
