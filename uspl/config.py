@@ -148,7 +148,7 @@ class Config:
     workers: int = _field(0, COUNT, phase=MACHINE)  # processes that load clips
 
     # Evaluation, section 4.2
-    binarise: Literal["half", "half_image", "adaptive"] = _field("half", phase=MACHINE)  # Reading 17: M > 0.5
+    binarise: Literal["half", "half_image", "minmax"] = _field("half", phase=MACHINE)  # Reading 17: M > 0.5
     fscore_per: Literal["video", "batch"] = _field("video", phase=MACHINE)  # Reading 18
 
     def __post_init__(self) -> None:

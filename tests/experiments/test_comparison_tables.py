@@ -59,10 +59,10 @@ def test_an_edited_record_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_row_can_be_run_and_every_peer_has_one() -> None:
-    named = {method.variant for method in comparison_tables.METHODS}
+    named = {method.variant for method in comparison_tables.LINES}
     assert named <= set(VARIANTS | PEERS)
     assert set(methods.METHODS) <= named
-    for method in comparison_tables.METHODS:
+    for method in comparison_tables.LINES:
         assert method.map in (VARIANTS | PEERS)[method.variant].maps
         assert method.variant in comparison_tables.commands().split()
     assert comparison_tables.fresh_commands().endswith("--variants full best supervised-4x")

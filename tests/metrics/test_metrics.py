@@ -97,7 +97,7 @@ def test_ciou_at_a_fixed_threshold_matches() -> None:
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     cious = metrics.ciou((maps - low) / (high - low), gt, rule=0.5)
     torch.testing.assert_close(cious, golden["ezvsl_fixed0.5_ciou"], rtol=0, atol=1e-4)
-    adaptive = metrics.ciou(metrics.binarise(maps, how="adaptive").float(), gt, rule=0.5)
+    adaptive = metrics.ciou(metrics.binarise(maps, how="minmax").float(), gt, rule=0.5)
     torch.testing.assert_close(adaptive, cious, rtol=0, atol=1e-3)
 
 
@@ -161,7 +161,7 @@ def test_half_of_the_image_is_marked_whatever_the_object() -> None:
     maps = torch.arange(16.0).view(1, 4, 4)
     assert metrics.binarise(maps, how="half_image").sum() == 8
     assert metrics.binarise(maps, how="half").sum() == 15
-    assert metrics.binarise(maps, how="adaptive").sum() == 8
+    assert metrics.binarise(maps, how="minmax").sum() == 8
 
 
 def test_auc_of_three_images() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from uspl.audio import RATE
 from uspl.audit.near_duplicates import dhash
 from uspl.core.errors import DataError
 from uspl.core.files import present
@@ -20,7 +21,6 @@ from uspl.media.image import flat, still, thumbnail
 from uspl.media.probe import probe
 
 SILENCE = 2.5 / 32768  # a sound that never exceeds this is digital silence
-RATE = 16000  # Hz
 SPARE = 0.5  # s: a sound may be so much shorter than its clip
 KINDS = {  # what may be wrong, in the order of a report
     "refused": "the table may not name it",

@@ -19,8 +19,7 @@ from uspl.audit.near_duplicates import BITS, LIMIT, twins
 from uspl.core.errors import DataError
 from uspl.core.files import present
 from uspl.data.metadata import TABLE, listed, reasons, refusal
-
-MARKER = "sounding_shapes.json"
+from uspl.data.sounding_shapes import MARKER
 
 
 def examine(

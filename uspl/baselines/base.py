@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from uspl import align
 from uspl.config import Config
 from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
+from uspl.data.batch import Batch, video_of
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
 from uspl.maps import normalise_map, resize
@@ -109,13 +109,13 @@ class Peer(nn.Module):
         if self.method.supervision != "label":
             return
         order = {name: i for i, name in enumerate(sorted(set(clips.categories)))}
-        videos = (id.rsplit("_", 1)[0] for id in clips.ids)
+        videos = (video_of(id) for id in clips.ids)
         self.labels = {video: order[kind] for video, kind in zip(videos, clips.categories, strict=True)}
         self.method.set_num_classes(len(order))
 
     def forward(self, batch: Batch, generator: torch.Generator, moment: TrainingProgress) -> dict[str, Tensor]:
         """The losses of one step."""
-        known = [self.labels[id.rsplit("_", 1)[0]] for id in batch.ids] if self.method.supervision == "label" else []
+        known = [self.labels[video_of(id)] for id in batch.ids] if self.method.supervision == "label" else []
         labels = torch.tensor(known, dtype=torch.long, device=batch.image.device)
         losses: dict[str, Tensor] = self.method.losses(self.features, batch, labels, generator, moment)
         return losses

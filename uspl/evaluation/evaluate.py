@@ -9,14 +9,15 @@ from torch.utils.data import Dataset
 
 from uspl.core import memory
 from uspl.core.errors import DataError
-from uspl.data.batch import Clip, video_of
+from uspl.data.batch import Clip
+from uspl.evaluation import avsbench
 from uspl.evaluation.protocol import Protocol
-from uspl.evaluation.registry import named
+from uspl.evaluation.registry import asks_validation, named
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.evaluation.sound_swap import Listening, listening
 from uspl.evaluation.threshold import choose_threshold
 from uspl.inference.predict import MAPS, MapModel, predict, predict_batches
-from uspl.metrics import localization, segmentation, trivial_baselines
+from uspl.metrics import trivial_baselines
 
 
 def score(
@@ -27,25 +28,12 @@ def score(
     Returns:
         {map: {"miou": mean over frames, "fscore": mean over videos}}; frames without annotation are left out.
     """
-    cfg = model.cfg
-    kept: dict[str, list[Tensor]] = {name: [] for name in maps}
-    masks: list[Tensor] = []
-    videos: list[str] = []
+    scorer = ProtocolScorer(avsbench.configured(model.cfg))
     for batch, found in predict(model, dataset, maps=maps, batch_size=batch_size, exact=True):
-        annotated = (batch.mask >= 0).flatten(1).all(1)
-        masks.append(batch.mask[annotated].cpu())
-        videos += [video_of(i) for i, a in zip(batch.ids, annotated.tolist(), strict=True) if a]
-        for name, m in found.items():
-            kept[name].append(m[annotated].cpu())
-    truth, result = torch.cat(masks), {}
-    for name, pieces in kept.items():
-        m = torch.cat(pieces)
-        logits = torch.logit(m.double(), eps=1e-12).float()  # the published F-score takes logits
-        result[name] = {
-            "miou": segmentation.iou(localization.binarise(m, how=cfg.binarise), truth > 0.5).mean().item(),
-            "fscore": segmentation.avsbench_fscore(logits, truth, per=cfg.fscore_per, videos=videos),
-        }
-    return result
+        known = (batch.mask >= 0).flatten(1).all(1)
+        if known.any():
+            scorer.add(_names(batch.ids, known), {k: m[known] for k, m in found.items()}, batch.mask[known] > 0.5)
+    return scorer.points()
 
 
 def evaluate(
@@ -74,7 +62,7 @@ def evaluate(
         batch_size, workers: clips loaded at once, and processes that load them; no effect on the values.
 
     Returns:
-        "protocols" {name: what `Tally.result` gives}; "scores" {map: {"miou", "fscore"}} and "floors" by AVSBench's
+        "protocols" {name: see `ProtocolScorer.result`}; "scores" {map: {"miou", "fscore"}} and "floors" by AVSBench's
         rules, the ones the study's tables are made of; "listening"; "n", "missing", "partial", "data_hash".
 
     Raises:
@@ -84,7 +72,7 @@ def evaluate(
     memory.tune_malloc(keep=False)
     options: dict[str, Any] = {"batch_size": batch_size, "workers": workers}
     jobs = _jobs(model, protocols, maps, val_set, options)
-    tallies = [ProtocolScorer(job.protocol) for job in jobs]
+    scorers = [ProtocolScorer(job.protocol) for job in jobs]
     silent: frozenset[str] = getattr(dataset, "silent", frozenset())
     masks, objects, unannotated = [], [], []
     first = next((job.protocol for job in jobs if not job.protocol.silence), None)
@@ -96,17 +84,17 @@ def evaluate(
         if unannotated and not partial:
             raise DataError(unannotated[0], "has no ground truth; add --partial to score the clips that have one")
         quiet = torch.tensor([id in silent for id in batch.ids], device=known.device)
-        for job, tally in zip(jobs, tallies, strict=True):
+        for job, scorer in zip(jobs, scorers, strict=True):
             kept = known if job.protocol.silence else known & ~quiet
             if kept.any():
                 marked = {m: found[m][kept] for m in job.maps}
-                tally.add(_names(batch.ids, kept), marked, batch.mask[kept] > 0.5, quiet[kept] if silent else None)
+                scorer.add(_names(batch.ids, kept), marked, batch.mask[kept] > 0.5, quiet[kept] if silent else None)
         masks.append(batch.mask[known & ~quiet].cpu() > 0.5)
         objects.append(batch.objects[known & ~quiet].cpu())
         if judge:
             judge.add(batch, by_sound)
         memory.release_free_pages()
-    results = {job.label: tally.result(dataset.ids) for job, tally in zip(jobs, tallies, strict=True)}
+    results = {job.label: scorer.result(dataset.ids) for job, scorer in zip(jobs, scorers, strict=True)}
     found_sounds = judge.result() if judge else {}
     if listen and not judge:
         found_sounds = listening(model, getattr(dataset, "sounding", dataset), maps=maps, protocol=first, **options)
@@ -140,8 +128,8 @@ def _jobs(
     """A job per protocol; one per map where the threshold is chosen, since each map has its own."""
     jobs = []
     for name in protocols:
-        base, _, given = name.partition("(")
-        if given.strip() != "val)" or base == "slavc-extended":
+        base = asks_validation(name)
+        if base is None:
             jobs.append(Job(name, named(name), tuple(maps)))
             continue
         if val_set is None:

@@ -6,6 +6,7 @@ of the data set, so the size of a batch has no say.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -21,7 +22,6 @@ Silent = Bool[Tensor, " n"]
 Mark = Callable[[Tensor, Tensor], Tensor]  # maps and truth -> the pixels that count as marked, bool
 Sweep = Callable[[Tensor, Tensor, Tensor], Tensor]  # maps, truth and k levels -> (N, k), the rule at each threshold
 SIGMAS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)  # centre Gaussians that are tried, shares of the side
-_EZVSL, _AVS = "EZ-VSL (Mo and Morgado 2022), test.py", "AVSBench (Zhou et al. 2022), avs_s4/utils/utility.py"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,23 @@ class Threshold:
             )
 
 
+class Silence(NamedTuple):
+    """What a protocol with items in which nothing sounds needs beside its scores."""
+
+    sounding: Callable[[Values], Numbers]  # 1 where an item sounds, else 0
+    blind: Callable[[Values], Values]  # numbers of a guess that knows no confidence: floors and ceiling
+    subsets: Callable[[Values], dict[str, Any]]  # statistics of some of the items, by name
+
+
+class Entry(NamedTuple):
+    """How a protocol is named: `base`, or `base(t)` with a threshold, or `base(n)` with a number of videos."""
+
+    base: str
+    argument: str  # "", "t" or "n"
+    build: Callable[[str, Any, Threshold | None], "Protocol"]  # name, argument, threshold chosen on validation
+    chosen: bool = True  # whether t may be "val"
+
+
 @dataclass(frozen=True)
 class Protocol:
     """One published way to score maps."""
@@ -60,17 +77,15 @@ class Protocol:
     sigmas: tuple[float, ...] = SIGMAS
     by_video: bool = False  # rows are joined per video before `reduce`
     sweep: Sweep | None = None  # where there is a threshold that can be chosen
+    headline: Callable[[Numbers], Numbers] | None = None  # of `sweep`'s numbers (N, k): the score of each threshold
     chosen: Threshold | None = None
+    silence: Silence | None = None  # where it needs items in which nothing sounds
+    side: int | None = None  # pixels at which published scores are computed, where they depend on it
     knows_area: bool = False  # `mark` looks at the truth
 
     def measure(self, maps: Maps, truth: Truth, silent: Silent) -> Values:
         """The numbers of each clip, from maps (N, H, W) in [0, 1] and what sounds (N, H, W)."""
         return self.values(maps, self.mark(maps, truth), truth, silent)
-
-    @property
-    def silence(self) -> bool:
-        """Whether it needs items in which nothing sounds."""
-        return "ap" in self.scores
 
 
 def mark_half(maps: Tensor, truth: Tensor) -> Tensor:

@@ -5,24 +5,11 @@ puts floor, ceiling and interval beside each number.
 """
 
 import re
-from collections.abc import Callable
 
 from uspl.evaluation import avsbench, slavc, vggss
-from uspl.evaluation.protocol import Protocol, Threshold
+from uspl.evaluation.protocol import Entry, Protocol, Threshold
 
-_KNOWN: dict[tuple[str, str], Callable[..., Protocol]] = {
-    ("avsbench", "plain"): avsbench.avsbench,
-    ("avsbench", "t"): avsbench.avsbench,
-    ("avsbench-batch", "n"): avsbench.avsbench_batch,
-    ("vggss-half", "plain"): vggss.half,
-    ("vggss-half-strict", "plain"): vggss.half_strict,
-    ("vggss-absolute", "t"): vggss.absolute,
-    ("vggss-minmax", "plain"): vggss.minmax,
-    ("vggss-minmax", "t"): vggss.minmax,
-    ("vggss-adaptive", "plain"): vggss.adaptive,
-    ("slavc-extended", "plain"): slavc.extended,
-    ("slavc-extended", "t"): slavc.extended,
-}
+ENTRIES: tuple[Entry, ...] = (*avsbench.ENTRIES, *vggss.ENTRIES, *slavc.ENTRIES)  # one tuple a family, in its file
 
 
 def named(name: str, threshold: Threshold | None = None) -> Protocol:
@@ -38,31 +25,41 @@ def named(name: str, threshold: Threshold | None = None) -> Protocol:
     >>> named("vggss-half").rule.split(":")[0]
     'cIoU on the higher half of the pixels'
     """
-    found = re.fullmatch(r"([a-z-]+)(?:\(([^()]*)\))?", name.strip())
-    base, given = (found[1], found[2]) if found else (name, None)
-    kind = "plain" if given is None else "n" if base == "avsbench-batch" else "t"
-    if (base, kind) not in _KNOWN:
-        raise ValueError(f"`protocol` must be one of {', '.join(names())}; got {name!r}.")
-    build = _KNOWN[base, kind]
-    if kind == "plain":
-        return build(name, None)
-    if kind == "n":
-        if not str(given).isdecimal() or int(str(given)) < 1:
-            raise ValueError(f"`avsbench-batch(n)` needs a whole number of videos from 1; got {given!r}.")
-        return build(name, int(str(given)))
-    if given == "val" and base != "slavc-extended":
+    entry, given = _parsed(name)
+    if given is None:
+        return entry.build(name, None, None)
+    if entry.argument == "n":
+        if not given.isdecimal() or int(given) < 1:
+            raise ValueError(f"`{entry.base}(n)` needs a whole number of videos from 1; got {given!r}.")
+        return entry.build(name, int(given), None)
+    if given == "val" and entry.chosen:
         if threshold is None:
             raise ValueError(f"`{name}` needs a threshold that was chosen on validation; see `choose_threshold`.")
-        return build(name, threshold.value, threshold)
+        return entry.build(name, threshold.value, threshold)
     try:
-        t = float(str(given))
+        t = float(given)
     except ValueError:
         t = 0.0
     if not 0 < t < 1:
-        raise ValueError(f"`{base}(t)` needs a threshold in (0, 1), or `val`; got {given!r}.")
-    return build(name, t)
+        raise ValueError(f"`{entry.base}(t)` needs a threshold in (0, 1), or `val`; got {given!r}.")
+    return entry.build(name, t, None)
 
 
 def names() -> list[str]:
     """Every name that `named` knows, with the letter of its argument."""
-    return [base if kind == "plain" else f"{base}({kind})" for base, kind in _KNOWN]
+    return [f"{entry.base}({entry.argument})" if entry.argument else entry.base for entry in ENTRIES]
+
+
+def asks_validation(name: str) -> str | None:
+    """The base of a name whose threshold validation chooses, such as "vggss-absolute(val)"; None of any other name."""
+    entry, given = _parsed(name)
+    return entry.base if given == "val" and entry.chosen else None
+
+
+def _parsed(name: str) -> tuple[Entry, str | None]:
+    found = re.fullmatch(r"([a-z-]+)(?:\(([^()]*)\))?", name.strip())
+    base, given = (found[1], found[2]) if found else (name, None)
+    for entry in ENTRIES:
+        if entry.base == base and bool(entry.argument) == (given is not None):
+            return entry, given
+    raise ValueError(f"`protocol` must be one of {', '.join(names())}; got {name!r}.")

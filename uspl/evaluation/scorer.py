@@ -12,7 +12,8 @@ from torch import Tensor
 
 from uspl.data.batch import video_of
 from uspl.evaluation.protocol import Protocol, Values
-from uspl.metrics import detection, localization
+from uspl.metrics import localization
+from uspl.metrics.segmentation import Numbers
 
 RESAMPLES = 1000
 
@@ -24,10 +25,10 @@ class ProtocolScorer:
         protocol: from `uspl.evaluation.registry.named`.
 
     >>> from uspl.evaluation.registry import named
-    >>> tally, truth = ProtocolScorer(named("vggss-absolute(0.5)")), torch.zeros(2, 8, 8)
+    >>> scorer, truth = ProtocolScorer(named("vggss-absolute(0.5)")), torch.zeros(2, 8, 8)
     >>> truth[:, 2:6, 2:6] = 1
-    >>> tally.add(["a_1", "b_1"], {"m": torch.stack([truth[0], torch.ones(8, 8)])}, truth)
-    >>> {k: round(v, 3) for k, v in tally.result()["scores"]["m"]["ciou"].items() if k in ("value", "ceiling")}
+    >>> scorer.add(["a_1", "b_1"], {"m": torch.stack([truth[0], torch.ones(8, 8)])}, truth)
+    >>> {k: round(v, 3) for k, v in scorer.result()["scores"]["m"]["ciou"].items() if k in ("value", "ceiling")}
     {'value': 0.5, 'ceiling': 1.0}
     """
 
@@ -81,6 +82,11 @@ class ProtocolScorer:
     def _keep(self, key: tuple[str, str], values: Values) -> None:
         self._rows.setdefault(key, []).append(values)
 
+    def points(self) -> dict[str, dict[str, float]]:
+        """The plain scores of each map: {map: {score: value}}."""
+        rows, _ = self._reducible(None)
+        return {name: self.protocol.reduce(v) for (kind, name), v in rows.items() if kind == "map"}
+
     def result(
         self, order: Sequence[str] | None = None, *, resamples: int = RESAMPLES, seed: int = 0
     ) -> dict[str, Any]:
@@ -95,18 +101,7 @@ class ProtocolScorer:
             ValueError: no clip was added; a protocol with silent pairs saw none of them, or nothing else.
         """
         p = self.protocol
-        if not self._ids:
-            raise ValueError(f"`{p.name}` needs at least one clip with a ground truth; got none.")
-        place = {id: i for i, id in enumerate(sorted(self._ids) if order is None else order)}
-        turn = np.argsort([place[id] for id in self._ids], kind="stable")
-        _, video = np.unique([video_of(self._ids[i]) for i in turn], return_inverse=True)
-        rows = {key: _joined(parts, turn) for key, parts in self._rows.items()}
-        if p.silence:
-            _check_silence(p, rows["ceiling", "oracle"])
-            rows = {key: v if key[0] == "map" else _unsure(v) for key, v in rows.items()}
-        if p.by_video:
-            rows = {key: _per_video(v, video) for key, v in rows.items()}
-            video = np.arange(video.max() + 1)
+        rows, video = self._reducible(order)
         points = {key: p.reduce(v) for key, v in rows.items()}
         floors, ceiling = _floors(p, points), points["ceiling", "oracle"]
         maps = {name: v for (kind, name), v in rows.items() if kind == "map"}
@@ -130,8 +125,25 @@ class ProtocolScorer:
                 for score in p.scores
             }
         if p.silence:
-            found["subsets"] = {name: detection.statistics(detection.Items(**values)) for name, values in maps.items()}
+            found["subsets"] = {name: p.silence.subsets(values) for name, values in maps.items()}
         return found
+
+    def _reducible(self, order: Sequence[str] | None) -> tuple[dict[tuple[str, str], Values], NDArray[np.intp]]:
+        """What `reduce` takes: rows in the order of the ids, or per video; and the video of each row."""
+        p = self.protocol
+        if not self._ids:
+            raise ValueError(f"`{p.name}` needs at least one clip with a ground truth; got none.")
+        place = {id: i for i, id in enumerate(sorted(self._ids) if order is None else order)}
+        turn = np.argsort([place[id] for id in self._ids], kind="stable")
+        _, video = np.unique([video_of(self._ids[i]) for i in turn], return_inverse=True)
+        rows = {key: _joined(parts, turn) for key, parts in self._rows.items()}
+        if p.silence:
+            _check_silence(p, p.silence.sounding(rows["ceiling", "oracle"]))
+            rows = {key: v if key[0] == "map" else p.silence.blind(v) for key, v in rows.items()}
+        if p.by_video:
+            rows = {key: _per_video(v, video) for key, v in rows.items()}
+            video = np.arange(video.max() + 1)
+        return rows, video
 
 
 def _joined(parts: list[Values], turn: NDArray[np.intp]) -> Values:
@@ -148,14 +160,7 @@ def _per_video(values: Values, video: NDArray[np.intp]) -> Values:
     return sums
 
 
-def _unsure(values: Values) -> Values:
-    """A blind guess knows no confidence, and the oracle none within a class: the draw of a seed parts equal ones."""
-    luck = np.random.default_rng(0).random(len(values["confidence"]))
-    return values | {"confidence": values["confidence"] + 0.5 * luck}
-
-
-def _check_silence(protocol: Protocol, values: Values) -> None:
-    sounding = values["sounding"]
+def _check_silence(protocol: Protocol, sounding: Numbers) -> None:
     if sounding.all() or not sounding.any():
         lack = "silent" if sounding.all() else "sounding"
         raise ValueError(f"`{protocol.name}` needs sounding and silent pairs; got no {lack} one among {len(sounding)}.")

@@ -1,10 +1,11 @@
 """SLAVC's extended protocol: localisation and detection on sounding and silent pairs."""
 
+import numpy as np
 from torch import Tensor
 
-from uspl.evaluation.protocol import SIGMAS, Protocol, Threshold, Values, best_ciou, mark_half, numbers
+from uspl.evaluation.protocol import SIGMAS, Entry, Protocol, Silence, Threshold, Values, best_ciou, mark_half, numbers
 from uspl.metrics import localization
-from uspl.metrics.detection import Items, average_precision, confidence, f1_curve, loc_acc
+from uspl.metrics.detection import Items, average_precision, confidence, f1_curve, loc_acc, statistics
 from uspl.metrics.segmentation import Numbers
 
 
@@ -35,10 +36,21 @@ def extended(name: str, t: float | None, chosen: Threshold | None = None) -> Pro
 
     source = "SLAVC (Mo and Morgado 2022), utils.py, EvaluatorFull"
     sigmas = SIGMAS[:1] if t is None else SIGMAS
-    return Protocol(name, rule, source, ("ap", "max_f1", "loc_acc"), mark, values, oracle, reduce, sigmas)
+    scores = ("ap", "max_f1", "loc_acc")
+    return Protocol(name, rule, source, scores, mark, values, oracle, reduce, sigmas, silence=SILENCE, side=224)
 
 
 def _items(cious: Numbers, sure: Numbers, truth: Tensor, silent: Tensor) -> Values:
     hw = truth.shape[1:].numel()
     area = numbers(localization.count(truth > 0)) * 224**2 / hw  # the size bins are pixels of 224 x 224
     return {"ciou": cious, "confidence": sure, "sounding": 1 - numbers(silent), "area": area}
+
+
+def _unsure(values: Values) -> Values:
+    """A blind guess knows no confidence, and the oracle none within a class: the draw of a seed parts equal ones."""
+    uniform = np.random.default_rng(0).random(len(values["confidence"]))
+    return values | {"confidence": values["confidence"] + 0.5 * uniform}
+
+
+SILENCE = Silence(lambda values: values["sounding"], _unsure, lambda values: statistics(Items(**values)))
+ENTRIES = (Entry("slavc-extended", "", extended), Entry("slavc-extended", "t", extended, chosen=False))

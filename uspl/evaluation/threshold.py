@@ -27,7 +27,7 @@ def choose_threshold(
     Args:
         model: in any mode.
         val_set: the split "val" of a data set, whose `split` says so.
-        protocol: "avsbench", "vggss-absolute" or "vggss-minmax"; where cIoU@0.5 ties, the mean cIoU decides.
+        protocol: one with a threshold, without its argument; where the headline score ties, the mean decides.
         map: which of "m_crs", "m_fine", "m".
         batch_size, workers: no effect on the value.
 
@@ -39,8 +39,9 @@ def choose_threshold(
     if split != "val":
         rule = "must be the split 'val': a threshold is never chosen on what is tested"
         raise ValueError(f"`val_set` {rule}; got {split!r}.")
-    sweep = named(f"{protocol}(0.5)").sweep
-    if sweep is None:
+    scored = named(f"{protocol}(0.5)")
+    sweep, headline_of = scored.sweep, scored.headline
+    if sweep is None or headline_of is None:
         raise ValueError(f"`protocol` must have a threshold to choose; got {protocol!r}.")
     rows = []
     for batch, found in predict(model, val_set, maps=(map,), batch_size=batch_size, workers=workers, exact=True):
@@ -48,7 +49,6 @@ def choose_threshold(
         m = found[map][known]
         rows.append(sweep(m, batch.mask[known], m.new_tensor(LEVELS)).cpu())
     curve = torch.cat(rows).double().numpy()
-    means = curve.mean(0)
-    headline = means if protocol == "avsbench" else (curve >= 0.5).mean(0)
+    means, headline = curve.mean(0), headline_of(curve)
     best = max(range(len(LEVELS)), key=lambda k: (headline[k], means[k], -k))
     return Threshold(LEVELS[best], split, len(curve), clips.data_hash, float(headline[best]))

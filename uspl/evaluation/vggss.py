@@ -6,10 +6,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from uspl.evaluation.protocol import _EZVSL, SIGMAS, Mark, Protocol, Threshold, Values, best_ciou, mark_half, numbers
+from uspl.evaluation.protocol import SIGMAS, Entry, Mark, Protocol, Threshold, Values, best_ciou, mark_half, numbers
 from uspl.metrics import localization
+from uspl.metrics.segmentation import Numbers
 
-# VGG-SS
+SIDE = 224  # pixels
+_EZVSL = "EZ-VSL (Mo and Morgado 2022), test.py"
 
 
 def half(name: str, t: float | None, chosen: Threshold | None = None) -> Protocol:
@@ -34,7 +36,7 @@ def absolute(name: str, t: float | None, chosen: Threshold | None = None) -> Pro
     rule = f"cIoU of M >= {t:g}, the map taken as it is, in [0, 1]."
     source = "ACL-SSL (Park et al. 2024), Eval.py, which keeps the t that is best on the test set; here it never is"
     protocol = _boxes(name, rule, source, lambda maps, truth: maps >= float(t or 0), lambda area, hw: area, SIGMAS)
-    return replace(protocol, sweep=_ciou_curve, chosen=chosen)
+    return replace(protocol, sweep=_ciou_curve, headline=_reached, chosen=chosen)
 
 
 def minmax(name: str, t: float | None, chosen: Threshold | None = None) -> Protocol:
@@ -44,9 +46,11 @@ def minmax(name: str, t: float | None, chosen: Threshold | None = None) -> Proto
     protocol = _boxes(
         name, rule, _EZVSL, lambda maps, truth: localization.to_unit(maps) >= t, lambda area, hw: area, SIGMAS
     )
-    return replace(
-        protocol, sweep=lambda maps, truth, at: _ciou_curve(localization.to_unit(maps), truth, at), chosen=chosen
-    )
+
+    def sweep(maps: Tensor, truth: Tensor, levels: Tensor) -> Tensor:
+        return _ciou_curve(localization.to_unit(maps), truth, levels)
+
+    return replace(protocol, sweep=sweep, headline=_reached, chosen=chosen)
 
 
 def adaptive(name: str, t: float | None, chosen: Threshold | None = None) -> Protocol:
@@ -86,9 +90,25 @@ def _boxes(
             "mean_ciou": float(values["ciou"].mean()),
         }
 
-    return Protocol(name, rule, source, ("ciou", "auc", "mean_ciou"), mark, values, oracle, reduce, sigmas)
+    return Protocol(name, rule, source, ("ciou", "auc", "mean_ciou"), mark, values, oracle, reduce, sigmas, side=SIDE)
 
 
 def _ciou_curve(maps: Tensor, truth: Tensor, levels: Tensor) -> Tensor:
     curve: Tensor = localization.ciou_curve(maps, (truth > 0).to(maps), levels)
     return curve
+
+
+def _reached(curve: Numbers) -> Numbers:
+    """Share of clips with a cIoU of at least 0.5, at each threshold."""
+    shares: Numbers = (curve >= 0.5).mean(0)
+    return shares
+
+
+ENTRIES = (
+    Entry("vggss-half", "", half),
+    Entry("vggss-half-strict", "", half_strict),
+    Entry("vggss-absolute", "t", absolute),
+    Entry("vggss-minmax", "", minmax),
+    Entry("vggss-minmax", "t", minmax),
+    Entry("vggss-adaptive", "", adaptive),
+)

@@ -1,18 +1,19 @@
 """Tables 1 and 2 on Sounding Shapes: every method on the same clips, from the records of `study`, beside its limits."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from uspl.core import record
+from uspl.experiments.methods import GUIDED, METHODS
 
 FOLDER = "peers/sounding-shapes"
 FRESH = "fresh/sounding-shapes"  # scored on clips that were drawn after every choice
 HARD = "fresh/sounding-shapes-hard"
 
 
-class Method(NamedTuple):
+class Line(NamedTuple):
     """A line of the tables."""
 
     name: str
@@ -21,30 +22,25 @@ class Method(NamedTuple):
     map: str = "m"
 
 
-METHODS: tuple[Method, ...] = (
-    Method("Attention10k", "nothing", "attention10k"),
-    Method("DMC", "nothing", "dmc"),
-    Method("AVObject", "nothing", "avobject"),
-    Method("SSPL", "nothing", "sspl"),
-    Method("LVS", "nothing", "lvs"),
-    Method("EZ-VSL", "nothing", "ez-vsl"),
-    Method("EZ-VSL + OGL", "nothing", "ez-vsl+ogl"),
-    Method("SLAVC", "nothing", "slavc"),
-    Method("FNAC", "nothing", "fnac"),
-    Method("USPL, M_crs", "nothing", "full", "m_crs"),
-    Method("USPL, M_fine", "nothing", "full", "m_fine"),
-    Method("USPL, SPS", "nothing", "full"),
-    Method("USPL beyond the paper, M_fine", "nothing", "best", "m_fine"),
-    Method("USPL beyond the paper, SPS", "nothing", "best"),
-    Method("CAM", "labels", "cam"),
-    Method("IRNet", "labels", "irnet"),
-    Method("MSSL", "labels", "mssl"),
-    Method("visual only", "masks", "visual-only"),
-    Method("AVS", "masks", "avs"),
-    Method("supervised bound, SPS", "masks", "supervised-4x"),
+def _baselines(*learns: str) -> Iterator[Line]:
+    for key, method in METHODS.items():
+        if method.learns in learns:
+            yield Line(method.name, method.learns, key)
+            if key in GUIDED:
+                yield Line(f"{method.name} + OGL", method.learns, f"{key}+ogl")
+
+
+USPL_LINES = (
+    Line("USPL, M_crs", "nothing", "full", "m_crs"),
+    Line("USPL, M_fine", "nothing", "full", "m_fine"),
+    Line("USPL, SPS", "nothing", "full"),
+    Line("USPL beyond the paper, M_fine", "nothing", "best", "m_fine"),
+    Line("USPL beyond the paper, SPS", "nothing", "best"),
 )
-OWN = tuple(method for method in METHODS if method.variant in ("full", "best", "supervised-4x"))
-BEYOND = tuple(method for method in OWN if method.variant != "full")
+BOUND = Line("supervised bound, SPS", "masks", "supervised-4x")
+LINES: tuple[Line, ...] = (*_baselines("nothing"), *USPL_LINES, *_baselines("labels", "masks"), BOUND)
+OWN: tuple[Line, ...] = (*USPL_LINES, BOUND)
+BEYOND = tuple(line for line in OWN if line.variant != "full")
 LISTENING = {
     "own": "maximum on its own object",
     "swap": "moves with the other sound",
@@ -53,7 +49,7 @@ LISTENING = {
 }
 
 
-def records(folder: str | Path, method: Method) -> list[dict[str, Any]]:
+def records(folder: str | Path, method: Line) -> list[dict[str, Any]]:
     """Those of one method, a seed each, in the order of the seeds.
 
     Raises:
@@ -63,21 +59,21 @@ def records(folder: str | Path, method: Method) -> list[dict[str, Any]]:
     return sorted(found, key=lambda told: told["seed"])
 
 
-def scores(folder: str | Path, method: Method, protocol: str, score: str) -> list[float]:
+def scores(folder: str | Path, method: Line, protocol: str, score: str) -> list[float]:
     """One score of each seed; `protocol` is as the record names it, "(val)" for the threshold of the method's map."""
     name = _named(protocol, method)
     found = [told["protocols"][name]["scores"][method.map][score] for told in records(folder, method)]
     return [one["value"] for one in found]
 
 
-def _named(protocol: str, method: Method) -> str:
+def _named(protocol: str, method: Line) -> str:
     return f"{protocol} for {method.map}" if protocol.endswith("(val)") else protocol
 
 
-def told(values: Sequence[float]) -> str:
+def mean_and_half_range(values: Sequence[float]) -> str:
     """Mean and half of the range: `0.730 ± 0.025`.
 
-    >>> told([0.70, 0.74, 0.75]), told([0.5]), told([])
+    >>> mean_and_half_range([0.70, 0.74, 0.75]), mean_and_half_range([0.5]), mean_and_half_range([])
     ('0.730 ± 0.025', '0.500', 'not run')
     """
     if not values:
@@ -87,7 +83,7 @@ def told(values: Sequence[float]) -> str:
 
 
 def markdown(
-    folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str], methods: Sequence[Method] = METHODS
+    folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str], methods: Sequence[Line] = LINES
 ) -> str:
     """A table: floors and ceiling of the protocol, then every method, with its share of the supervised bound.
 
@@ -109,11 +105,11 @@ def markdown(
         if "every_object" in first["floors"] and protocol == "avsbench":
             alone = f"{first['floors']['every_object']:.3f}"
             lines.append(f"| *every object, an oracle that does not hear* | | {alone} | {'| ' * (len(keys) - 1)}| |")
-    bound = scores(folder, METHODS[-1], protocol, keys[0])
+    bound = scores(folder, BOUND, protocol, keys[0])
     for method in methods:
         each = [scores(folder, method, protocol, key) for key in keys]
         share = f"{statistics.mean(each[0]) / statistics.mean(bound):.0%}" if bound and each[0] else ""
-        values = " | ".join(map(told, each))
+        values = " | ".join(map(mean_and_half_range, each))
         lines.append(f"| {method.name} | {method.learns} | {values} | {share} | {len(each[0]) or ''} |")
     return "\n".join(lines)
 
@@ -121,7 +117,7 @@ def markdown(
 def listening(folder: str | Path) -> str:
     """A table: does the map follow the sound? Means over seeds."""
     lines = ["| method | " + " | ".join(LISTENING.values()) + " |", "|---" * (1 + len(LISTENING)) + "|"]
-    for method in METHODS:
+    for method in LINES:
         found = [told["listening"] for told in records(folder, method) if told["listening"]]
         if found:
             means = [statistics.mean(one[key][method.map] for one in found) for key in LISTENING]
@@ -131,7 +127,7 @@ def listening(folder: str | Path) -> str:
 
 def commands() -> str:
     """The command that makes every record of the tables."""
-    return _command("--out results/peers", METHODS)
+    return _command("--out results/peers", LINES)
 
 
 def fresh_commands(level: Literal["standard", "hard"] = "standard") -> str:
@@ -150,7 +146,7 @@ def fresh_commands(level: Literal["standard", "hard"] = "standard") -> str:
     return "\n".join([*lines, _command(options, methods)])
 
 
-def _command(options: str, methods: Sequence[Method]) -> str:
+def _command(options: str, methods: Sequence[Line]) -> str:
     rules = "avsbench 'avsbench(val)' vggss-half vggss-adaptive"
     names = " ".join(dict.fromkeys(method.variant for method in methods))
     return f"uspl study {options} --protocol {rules} \\\n    --variants {names}"

@@ -49,7 +49,7 @@ READINGS = (
     Reading(15, "as printed", {"seg_loss": "as_printed"}),
     Reading(16, "first frame alone", {"train_frames": "first"}, "warmup"),
     Reading(17, "half of the image", {"binarise": "half_image"}, "none"),
-    Reading(17, "adaptive", {"binarise": "adaptive"}, "none"),
+    Reading(17, "adaptive", {"binarise": "minmax"}, "none"),
     Reading(18, "F-score per batch", {"fscore_per": "batch"}, "none"),
     Reading(20, "two convolutions on F_v", {"projector": "mlp"}, "warmup"),
     Reading(21, "literal concatenation", {"aff_block": "concat"}),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from uspl.evaluation.registry import named
+
 SCORES = {
     "miou": "mIoU",
     "fscore": "F-score",
@@ -67,8 +69,9 @@ def _table(result: Mapping[str, Any]) -> list[str]:
         f"N = {result['n']} pairs of {result['videos']} videos at {sides} pixels; "
         f"{interval['level']:.0%} interval over {interval['over']} from {interval['resamples']} draws."
     ]
-    if not result["protocol"].startswith("avsbench") and result["pixels"] != [224, 224]:
-        lines[0] += " Published scores are at 224 x 224 pixels."
+    side = named(result["protocol"].replace("(val)", "(0.5)")).side
+    if side and result["pixels"] != [side, side]:
+        lines[0] += f" Published scores are at {side} x {side} pixels."
     if result["threshold"]:
         t = result["threshold"]
         lines[0] += f" Threshold {t['value']:g}, chosen on {t['n']} pairs of the split '{t['split']}'."

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from uspl.audio import RATE
 from uspl.config import Config
 from uspl.data.batch import Batch, Clip, collate, sound_input
 from uspl.inference.optimize import as_ready, has_bf16
@@ -139,7 +140,7 @@ def predict_batches(
 
 
 def _other_sound(kind: str, seconds: float, front_end: str) -> Tensor:
-    n = round(seconds * 16_000)
+    n = round(seconds * RATE)
     wave = 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(0)) if kind == "noise" else torch.zeros(n)
     return sound_input(wave, front_end=front_end).unsqueeze(0)
 

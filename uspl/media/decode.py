@@ -12,7 +12,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from uspl.audio import around, span
+from uspl.audio import RATE, around, span
 from uspl.core.errors import DataError
 from uspl.media.container import duration, opened, zero
 from uspl.media.wav import plain_wav
@@ -113,7 +113,7 @@ def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> Tens
     return torch.from_numpy(np.ascontiguousarray(upright.transpose(2, 0, 1)))
 
 
-def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None) -> Float32[Tensor, " n"]:
+def waveform(path: str | Path, sr: int = RATE, *, content: bytes | None = None) -> Float32[Tensor, " n"]:
     """The whole sound of a video or sound file as one channel, the mean of its channels.
 
     Args:
@@ -136,7 +136,7 @@ def waveform(path: str | Path, sr: int = 16000, *, content: bytes | None = None)
 
 
 def excerpt(
-    path: str | Path, middle: float | None, seconds: float, sr: int = 16000, *, content: bytes | None = None
+    path: str | Path, middle: float | None, seconds: float, sr: int = RATE, *, content: bytes | None = None
 ) -> Float32[Tensor, " n"]:
     """`around(waveform(path), middle, seconds)`: of a plain WAV file no more than that is read.
 
@@ -219,7 +219,7 @@ def _pieces(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame
 
 
 def clip_at(
-    path: str | Path, at: float | None = None, *, seconds: float = 3.0, sr: int = 16000
+    path: str | Path, at: float | None = None, *, seconds: float = 3.0, sr: int = RATE
 ) -> tuple[UInt8[Tensor, "3 h w"], Float32[Tensor, " n"]]:
     """The picture on screen at a time and the sound around it; only what is near is decoded.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uspl.metrics.localization import auc
 from uspl.metrics.segmentation import Numbers
 
 SIZES: dict[str, tuple[float, float]] = {  # pixels of 224 x 224 that sound: from, below
@@ -96,14 +97,6 @@ def f1(items: Items, thresholds: Numbers, *, at: float = 0.5) -> Numbers:
     return np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
 
 
-def auc(items: Items) -> float:
-    """`uspl.metrics.auc` of the items that sound."""
-    cious = np.sort(items.ciou[items.sounding > 0])
-    levels = np.array([0.05 * i for i in range(21)])
-    shares = (len(cious) - np.searchsorted(cious, levels)) / len(cious)
-    return float(np.trapezoid(shares, levels))
-
-
 def loc_acc(items: Items) -> float:
     """Share of the sounding items with a cIoU above 0.5 (strictly, as published); 0 where nothing sounds."""
     sounding = items.sounding > 0
@@ -131,7 +124,7 @@ def statistics(items: Items, *, at: float = 0.5) -> dict[str, dict[str, float]]:
                 "precision": float(found.mean()),
             }
         if some.sounding.any():
-            result[name]["auc"] = auc(some)
+            result[name]["auc"] = auc(torch.from_numpy(some.ciou[some.sounding > 0]))
     return result
 
 

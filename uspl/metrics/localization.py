@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-How = Literal["half", "half_image", "half_image_strict", "adaptive"]
+How = Literal["half", "half_image", "half_image_strict", "minmax"]
 
 
 def binarise(maps: Float[Tensor, "n h w"], *, how: How) -> Bool[Tensor, "n h w"]:
@@ -18,7 +18,7 @@ def binarise(maps: Float[Tensor, "n h w"], *, how: How) -> Bool[Tensor, "n h w"]
         maps (N, H, W): sounding maps, in [0, 1] for "half".
         how: "half" is M > 0.5; "half_image" marks the higher half of the pixels, as the VGG-SS peers do, and
             "half_image_strict" leaves out the pixels on the threshold itself, as LVS does;
-            "adaptive" is M >= 0.5 after each map was brought to [0, 1] by its minimum and maximum.
+            "minmax" is M >= 0.5 after each map was brought to [0, 1] by its minimum and maximum.
 
     >>> binarise(torch.tensor([[[0.1, 0.2, 0.3, 0.9]]]), how="half_image").int().tolist()
     [[[0, 0, 1, 1]]]
@@ -27,14 +27,14 @@ def binarise(maps: Float[Tensor, "n h w"], *, how: How) -> Bool[Tensor, "n h w"]
     """
     if how == "half":
         return maps > 0.5
-    if how not in ("half_image", "half_image_strict", "adaptive"):
-        words = "'half', 'half_image', 'half_image_strict' or 'adaptive'"
+    if how not in ("half_image", "half_image_strict", "minmax"):
+        words = "'half', 'half_image', 'half_image_strict' or 'minmax'"
         raise ValueError(f"`how` must be {words}; got {how!r}.")
-    if how != "adaptive" and maps.device.type == "cpu":
+    if how != "minmax" and maps.device.type == "cpu":
         marked = [_higher_half(m, strict=how == "half_image_strict") for m in maps.detach().numpy()]
         return torch.from_numpy(np.stack(marked)) if marked else maps > 0
     flat = to_unit(maps).flatten(1)
-    if how == "adaptive":
+    if how == "minmax":
         return (flat >= 0.5).view(maps.shape)
     threshold = kth_smallest(flat, flat.shape[1] // 2)
     return (flat > threshold if how == "half_image_strict" else flat >= threshold).view(maps.shape)

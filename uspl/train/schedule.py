@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import Sampler
 
 from uspl.config import WALK, Config, fields_of
+from uspl.data.batch import video_of
 
 
 class Plan(NamedTuple):
@@ -49,7 +50,7 @@ class Draw(Sampler[int]):
     def __init__(self, ids: Sequence[str], *, seconds: str, generator: torch.Generator) -> None:
         videos: dict[str, list[int]] = {}
         for i, name in enumerate(ids):
-            videos.setdefault(name if seconds == "all" else name.rsplit("_", 1)[0], []).append(i)
+            videos.setdefault(name if seconds == "all" else video_of(name), []).append(i)
         self.choices = [pairs[:1] if seconds == "first" else pairs for pairs in videos.values()]
         self.generator = generator
 

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.metadata import TABLE, listed
 from uspl.data.prepare.film import cut, films, find, odd, picture
 from uspl.data.prepare.jobs import Refused, each, sweep, write
-from uspl.data.prepare.pcm import RATE, extension, pcm16, silent, wav
+from uspl.data.prepare.pcm import extension, pcm16, silent, wav
 from uspl.media.decode import waveform
 
 LIMIT = 10.0  # s: a clip that takes longer is given up

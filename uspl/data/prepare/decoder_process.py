@@ -15,9 +15,10 @@ from typing import TextIO
 
 from PIL import Image
 
+from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.prepare.jobs import write
-from uspl.data.prepare.pcm import RATE, extension, pcm16, silent, stored, wav
+from uspl.data.prepare.pcm import extension, pcm16, silent, stored, wav
 from uspl.media.decode import clip_at
 
 SECONDS = 3.0  # of sound around the moment

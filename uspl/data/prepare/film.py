@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.core.files import present
 from uspl.data.prepare.jobs import write
-from uspl.data.prepare.pcm import RATE, pcm16, wav
+from uspl.data.prepare.pcm import pcm16, wav
 from uspl.media.decode import frames_at, waveform
 from uspl.media.image import still, thumbnail
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from uspl.audio import RATE
 from uspl.core.errors import DataError
 
-RATE = 16000  # Hz
 SILENCE = 2  # PCM16 steps: a sound that never exceeds this is digital silence
 SIGNATURES = (  # offset, bytes, extensions that tell the truth
     (4, b"ftyp", (".mp4", ".m4v", ".mov", ".m4a", ".3gp")),

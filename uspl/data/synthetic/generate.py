@@ -23,12 +23,13 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
+from uspl.audio import RATE
 from uspl.data.prepare.jobs import Refused, each, sweep, write
+from uspl.data.sounding_shapes import MARKER
 from uspl.data.synthetic.classes import KINDS, Array
-from uspl.data.synthetic.render import RATE, render
+from uspl.data.synthetic.render import render
 from uspl.data.synthetic.scene import SPLITS, Settings, category, scene
 
-MARKER = "sounding_shapes.json"
 VERSION = 1
 LEVELS: dict[str, dict[str, Any]] = {
     "standard": {"train": 1280, "val": 200, "test": 300, "negative": 0},

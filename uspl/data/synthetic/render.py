@@ -8,10 +8,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
+from uspl.audio import RATE
 from uspl.data.synthetic.classes import BODIES, EMITTERS, ENVELOPES, KINDS, RECIPES, Array
 from uspl.data.synthetic.scene import Scene, Settings, Thing, generator, labels, outline, used_frames
-
-RATE = 16000  # Hz
 
 
 @dataclass(frozen=True)
