@@ -75,7 +75,7 @@ def peer_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tens
         )
     part = _central(x, round(seconds * sr)).cpu().numpy()
     _, _, power = spectrogram(part, sr, nperseg=512, noverlap=274)  # the peers' call; the rest is scipy's defaults
-    return torch.from_numpy(power).to(x.device).add_(1e-7).log_().contiguous()
+    return torch.from_numpy(np.log(power + 1e-7)).to(x.device).contiguous()
 
 
 def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
