@@ -322,7 +322,9 @@ def test_a_download_that_fails_says_where_to_get_the_file(shop: str, tmp_path: P
 def test_a_download_without_a_network_says_where_to_get_the_file(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/net.pth"
-    with pytest.raises(FileNotFoundError, match=r"could not be downloaded \(ConnectionError\): get it from http") as told:
+    with pytest.raises(
+        FileNotFoundError, match=r"could not be downloaded \(ConnectionError\): get it from http"
+    ) as told:
         weights.download(url, folder=tmp_path, progress=False)
     assert "\n" not in str(told.value)
     assert list(tmp_path.iterdir()) == []
