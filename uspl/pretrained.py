@@ -91,11 +91,9 @@ def card(model: Any) -> str:
     """The model card: what it is, what it was trained on, how it scores, what the gate lets pass, the licence."""
     about, cfg = model.about, model.cfg
     scores = [(f"`{name}`", f"{value:.3f}") for name, value in about.get("scores", {}).items()]
-    table = (
-        ["Mean IoU at .5 on the validation split:", "", markdown_table(["map", "mIoU"], scores, right=True)]
-        if scores
-        else []
-    )
+    table = ["Not recorded."]
+    if scores:
+        table = ["Mean IoU at .5 on the validation split:", "", markdown_table(["map", "mIoU"], scores, right=True)]
     gate = gate_of(model)
     told = (
         f"It marks a frame where its sound is louder than {gate.loudness} dB of full scale and the greatest cosine of "
@@ -112,7 +110,7 @@ def card(model: Any) -> str:
         *("", "```python", "import uspl", "", "model = uspl.Localizer.from_pretrained(FOLDER_OR_ID)", "```", ""),
         *("```bash", "uspl run film.mp4 -o overlay.mp4 --checkpoint FOLDER_OR_ID", "```", ""),
         *("## Training data", "", f"{about.get('data', 'Not recorded')}.", ""),
-        *("## Scores", "", *(table or ["Not recorded."]), ""),
+        *("## Scores", "", *table, ""),
         *("## Gate", "", told, ""),
         *("## Architecture", ""),
         f"Image encoder `{cfg.visual}` at {cfg.image_size} x {cfg.image_size} pixels, sound encoder `{cfg.audio}` on "

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +128,7 @@ def test_a_crash_without_a_limit_is_a_sentence() -> None:
 
 def test_an_error_in_a_worker_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
-        list(jobs.each(lambda n: 1 // n, [2, 1, 0], workers=2, says=""))
+        list(jobs.each(partial(divmod, 1), [2, 1, 0], workers=2, says=""))
 
 
 def test_the_limit_of_the_preparation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
