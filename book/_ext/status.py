@@ -40,7 +40,7 @@ class Run:
         code = [(source, c) for source, c in sources if c["cell_type"] == "code"]
         opening = sources[0][0] if sources else ""
         title = re.search(r"^# (.+)$", opening, re.MULTILINE)
-        budget = re.search(r"\*\*Time and memory:\*\* (.+?)\.?$", opening, re.MULTILINE)
+        budget = re.search(r"\*\*Time and memory:\*\* (.+?)\.?\\?$", opening, re.MULTILINE)
         own = [source for source, c in code if "parameters" in c["metadata"].get("tags", [])]
         ran = notebook["metadata"].get("papermill", {})
         changed = ran.get("parameters", {})

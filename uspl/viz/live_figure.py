@@ -1,6 +1,6 @@
 """Figures that compute in the page: a few stored arrays and one small script, no kernel, no network, no framework.
 
-`uspl/js/base.js` unpacks arrays, draws maps and makes labelled controls; `maths.js` and `neighbours.js` hold the
+`uspl/viz/js/base.js` unpacks arrays, draws maps and makes labelled controls; `maths.js` and `neighbours.js` hold the
 equations, which tests compare with PyTorch in a browser; each other script is one figure.
 """
 
