@@ -98,8 +98,9 @@ def each(
 ) -> Iterator[Result]:
     """Results of `job` over `todo` as they come, with a progress bar.
 
-    In this process when `workers` is 1 and there is no `limit`. With `limit` (s), a job that takes longer, or whose
-    process dies, is ended, and `lost(one, why)` is its result: a file that hangs or crashes a decoder stops no other.
+    In this process when `workers` is 1 and there is no `limit`. With `limit` (s, looked at ten times a second) a job
+    that takes longer, or whose process dies, is ended, and `lost(one, why)` is its result: a file that hangs or
+    crashes a decoder stops no other.
     """
     with tqdm(total=len(todo), desc=says, unit="clip", disable=not todo, mininterval=0.5) as bar:
         apart = limit is not None or (workers > 1 and len(todo) > 1)
