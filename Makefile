@@ -22,7 +22,7 @@ TIER := tiny
 DATA := data/sounding-shapes
 SEEDS := 1
 RUNS := runs/$(TIER)
-LIBRARY := $(shell find uspl -name '*.py' -o -name '*.js')
+LIBRARY := $(shell find uspl -name '*.py' -o -name '*.js' -o -name '*.j2')
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
 BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/equations/*.py results/readings/*.json results/costs/*.json)

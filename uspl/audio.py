@@ -40,9 +40,8 @@ def log_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tenso
     if not seconds > 0:
         raise ValueError(f"`seconds` must be above 0; got {seconds}.")
     x = _central(resample(wave, sr), round(seconds * RATE)).double()  # near silence float32 is off by 1e-3
-    frames = F.pad(x, (256, 256)).unfold(0, 512, HOP) * _hann(512).to(x)
-    squares = torch.view_as_real(torch.fft.rfft(frames)).square_()  # (T, 257, 2)
-    return (squares[..., 0] + squares[..., 1] + 1e-7).float().log_().T.contiguous()
+    stft = torch.stft(x, 512, HOP, window=_hann(512).to(x), pad_mode="constant", return_complex=True)
+    return (stft.abs().square_() + 1e-7).float().log_().contiguous()
 
 
 def peer_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tensor, "257 t"]:
@@ -66,19 +65,17 @@ def peer_spectrogram(wave: Wave, sr: int, *, seconds: float = 3.0) -> Float[Tens
     >>> peer_spectrogram(torch.zeros(48_000), 16_000).shape
     torch.Size([257, 200])
     """
-    x = torch.as_tensor(wave, dtype=torch.float64)
+    from scipy.signal import spectrogram
+
+    x = torch.as_tensor(wave, dtype=torch.float32)
     if not len(x) or sr <= 0 or round(seconds * sr) < 512:
         raise ValueError(
             f"`wave` must hold a sound, and `seconds` times `sr` at least 512 samples; "
             f"got {len(x)} samples, {seconds} s at {sr} Hz."
         )
-    frames = _central(x, round(seconds * sr)).unfold(0, 512, 238)
-    ramp = 0.5 * (1 + torch.cos(math.pi * (torch.arange(513, dtype=x.dtype) / 64 - 1).clamp_max(0)))
-    window = torch.minimum(ramp, ramp.flip(0))[:512]
-    squares = torch.view_as_real(torch.fft.rfft((frames - frames.mean(1, keepdim=True)) * window)).square_()
-    power = (squares[..., 0] + squares[..., 1]).div_(sr * window.square().sum())  # (T, 257)
-    power[:, 1:-1] *= 2  # the other half of the spectrum
-    return power.add_(1e-7).float().log_().T.contiguous()
+    part = _central(x, round(seconds * sr)).cpu().numpy()
+    _, _, power = spectrogram(part, sr, nperseg=512, noverlap=274)  # the peers' call; the rest is scipy's defaults
+    return torch.from_numpy(np.log(power + 1e-7)).to(x.device).contiguous()
 
 
 def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
@@ -142,6 +139,8 @@ def _hann(n: int) -> Float[Tensor, " n"]:
 def mel_matrix() -> Float[Tensor, "257 64"]:
     """Weights of 64 triangles, linear on the mel axis 1127 ln(1 + f / 700), between 125 and 7500 Hz.
 
+    Not `librosa.filters.mel`: its triangles are linear in Hz, which moves weights by up to 0.004.
+
     Returns:
         (257, 64): row = bin of a 512-point transform at 16 kHz; the constant bin counts nowhere.
     """
@@ -155,7 +154,11 @@ def mel_matrix() -> Float[Tensor, "257 64"]:
 
 
 def resample(wave: Wave, sr: int) -> Float[Tensor, " m"]:
-    """Float32 samples at 16 kHz, by a Kaiser-windowed sinc of 64 zero crossings per side.
+    """Float32 samples at 16 kHz, by librosa's default, the sinc of libsoxr in high quality.
+
+    Tones come out to 1e-6. librosa's `kaiser_best`, with which torchvggish resamples, is nearer to torchvggish (the
+    mean difference of log-mel patches of a chirp is 2e-6 instead of 0.006) but takes 60 times as long and is off by
+    1e-4 on a tone at 48 kHz.
 
     >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(48_000) / 48_000)
     >>> resample(tone, 48_000).shape
@@ -168,26 +171,10 @@ def resample(wave: Wave, sr: int) -> Float[Tensor, " m"]:
         raise ValueError(f"`sr` must be a positive number of samples per second; got {sr}.")
     if sr == RATE:
         return x
-    common = math.gcd(sr, RATE)
-    up, down = RATE // common, sr // common
-    kernel, half = _sinc_kernel(up, down)
-    length = math.ceil(len(x) * up / down)
-    padded = F.pad(x, (half, half + down))[None, None]
-    phases = F.conv1d(padded, kernel.to(x.device)[:, None], stride=down)[0]  # (up, blocks)
-    return phases.T.reshape(-1)[:length]
+    import librosa  # takes a second, and most sounds are at 16 kHz
 
-
-@lru_cache(maxsize=8)
-def _sinc_kernel(up: int, down: int) -> tuple[Float[Tensor, "up taps"], int]:
-    """One low-pass filter per output phase, (up, taps), and the samples it reaches back."""
-    cutoff = 0.95 * min(1.0, up / down)  # of the input's Nyquist rate
-    half = math.ceil(64 / cutoff)
-    taps = torch.arange(-half, half + down, dtype=torch.float64)
-    distance = taps[None] - torch.arange(up, dtype=torch.float64)[:, None] * down / up  # input samples
-    inside = (1 - (distance * cutoff / 64).square()).clamp_min(0)
-    beta = torch.tensor(14.77, dtype=torch.float64)
-    window = torch.special.i0(beta * inside.sqrt()) / torch.special.i0(beta) * (inside > 0)
-    return (cutoff * torch.sinc(cutoff * distance) * window).float(), half
+    found = librosa.resample(x.cpu().numpy(), orig_sr=sr, target_sr=RATE, res_type="soxr_hq")
+    return torch.from_numpy(found).to(x.device)
 
 
 def around(wave: Float[Tensor, " n"], middle: float, seconds: float, sr: int = RATE) -> Float[Tensor, " m"]:

@@ -12,6 +12,7 @@ from torch import nn
 from uspl.config import Config
 from uspl.core import record
 from uspl.core.files import write_bytes, write_text
+from uspl.core.tables import markdown_table
 from uspl.gate import Gate
 
 FORMAT = 1  # of the folder; changes when an older reader could not use it
@@ -89,8 +90,10 @@ def gate_of(model: Any) -> Gate:
 def card(model: Any) -> str:
     """The model card: what it is, what it was trained on, how it scores, what the gate lets pass, the licence."""
     about, cfg = model.about, model.cfg
-    scores = [f"| `{name}` | {value:.3f} |" for name, value in about.get("scores", {}).items()]
-    table = ["Mean IoU at .5 on the validation split:", "", "| map | mIoU |", "|---|---|", *scores]
+    scores = [(f"`{name}`", f"{value:.3f}") for name, value in about.get("scores", {}).items()]
+    table = ["Not recorded."]
+    if scores:
+        table = ["Mean IoU at .5 on the validation split:", "", markdown_table(["map", "mIoU"], scores, right=True)]
     gate = gate_of(model)
     told = (
         f"It marks a frame where its sound is louder than {gate.loudness} dB of full scale and the greatest cosine of "
@@ -107,7 +110,7 @@ def card(model: Any) -> str:
         *("", "```python", "import uspl", "", "model = uspl.Localizer.from_pretrained(FOLDER_OR_ID)", "```", ""),
         *("```bash", "uspl run film.mp4 -o overlay.mp4 --checkpoint FOLDER_OR_ID", "```", ""),
         *("## Training data", "", f"{about.get('data', 'Not recorded')}.", ""),
-        *("## Scores", "", *(table if scores else ["Not recorded."]), ""),
+        *("## Scores", "", *table, ""),
         *("## Gate", "", told, ""),
         *("## Architecture", ""),
         f"Image encoder `{cfg.visual}` at {cfg.image_size} x {cfg.image_size} pixels, sound encoder `{cfg.audio}` on "

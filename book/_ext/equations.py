@@ -17,6 +17,8 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from uspl.core.tables import markdown_table
+
 NUMBERS = range(1, 12)
 ROOT = Path(__file__).resolve().parents[2]
 log = logging.getLogger(__name__)
@@ -84,9 +86,7 @@ class Equations(SphinxDirective):
                 f"## Eq. ({row.number}): {row.says.rstrip('.')}",
                 "",
                 *(["```{math}", row.formula, "```", ""] if row.formula else []),
-                "| function | test | chapter |",
-                "|---|---|---|",
-                f"| {function} | {tests} | {chapters} |",
+                markdown_table(["function", "test", "chapter"], [[function, tests, chapters]]),
                 "",
             ]
         return list(self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True))

@@ -14,7 +14,10 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from uspl.core.tables import markdown_table
+
 ROOT = Path(__file__).resolve().parents[2]
+HEAD = ("#", "open point", "**default here**, or the other reading", "switch", "measured effect")
 log = logging.getLogger(__name__)
 
 
@@ -58,8 +61,7 @@ class Readings(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         fields, measured = switches(ROOT / "uspl" / "config.py"), effects(ROOT / "results" / "readings")
         self.env.note_reread()
-        lines = ["| # | open point | **default here**, or the other reading | switch | measured effect |"]
-        lines.append("|---|---|---|---|---|")
+        rows = []
         seen = set()
         for line in filter(str.strip, self.content):
             number, point, default, other = (part.strip() for part in line.split("|"))
@@ -69,11 +71,11 @@ class Readings(SphinxDirective):
                 log.warning(f"Reading {n} has no field in uspl/config.py.", location=self.get_location())
             shown = "; ".join(map(switch, fields.get(n, [])))
             words = f"**{default}**; or {other}"
-            lines.append(f"| {n} | {point} | {words} | {shown} | {measured.get(n, 'not measured')} |")
+            rows.append([n, point, words, shown, measured.get(n, "not measured")])
         for n in sorted(set(fields) - seen):
             log.warning(f"Reading {n} ({', '.join(fields[n])}) has no row.", location=self.get_location())
         box = nodes.container(classes=["wide-table"])
-        box += self.parse_text_to_nodes("\n".join(lines))
+        box += self.parse_text_to_nodes(markdown_table(HEAD, rows))
         return [box]
 
 

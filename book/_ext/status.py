@@ -10,7 +10,10 @@ from typing import Any
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from uspl.core.tables import markdown_table
+
 NUMBERS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
+HEAD = ("chapter", "ran on", "seconds", "its budget", "peak memory", "code cells", "claims asserted", "changed")
 SHOWN = ("torch", "torchvision", "numpy")  # versions below a chapter
 
 
@@ -37,7 +40,7 @@ class Run:
         code = [(source, c) for source, c in sources if c["cell_type"] == "code"]
         opening = sources[0][0] if sources else ""
         title = re.search(r"^# (.+)$", opening, re.MULTILINE)
-        budget = re.search(r"\*\*Time and memory:\*\* (.+?)\.?$", opening, re.MULTILINE)
+        budget = re.search(r"\*\*Time and memory:\*\* (.+?)\.?\\?$", opening, re.MULTILINE)
         own = [source for source, c in code if "parameters" in c["metadata"].get("tags", [])]
         ran = notebook["metadata"].get("papermill", {})
         changed = ran.get("parameters", {})
@@ -93,21 +96,17 @@ class Status(SphinxDirective):
     """`{status}`: a row per chapter of the book."""
 
     def run(self) -> list[nodes.Node]:
-        lines = [
-            "| chapter | ran on | seconds | its budget | peak memory | code cells | claims asserted | changed |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
+        rows = []
         for path in sorted((Path(self.env.srcdir) / "notebooks").glob("[0-9][0-9]_*.ipynb")):
             self.env.note_dependency(str(path))
             run = Run.of(path)
             peak = run.environment.get("peak_mib")
             seconds = "not known" if run.seconds is None else f"{run.seconds:.0f}"
             changed = ", ".join(f"{k} = {v}" for k, v in run.changed.items()) or "none"
-            lines.append(
-                f"| {{doc}}`/notebooks/{run.stem}` | {run.day or 'not known'} | {seconds} | {run.budget} | "
-                f"{f'{peak:,} MiB' if peak else 'not known'} | {run.cells} | {run.claims} | {changed} |"
-            )
-        return list(self.parse_text_to_nodes("\n".join(lines)))
+            memory = f"{peak:,} MiB" if peak else "not known"
+            chapter, day = f"{{doc}}`/notebooks/{run.stem}`", run.day or "not known"
+            rows.append([chapter, day, seconds, run.budget, memory, run.cells, run.claims, changed])
+        return list(self.parse_text_to_nodes(markdown_table(HEAD, rows)))
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -342,7 +342,7 @@ def test_effects_come_from_records(tmp_path: Path) -> None:
 
 def chapter_file(folder: Path, **metadata: Any) -> Path:
     """A notebook with a box, a parameters cell and one claim."""
-    box = "# Walk\n> **Time and memory:** under two minutes once a model is there; 3 GB.\n"
+    box = "# Walk\n> **Time and memory:** under two minutes once a model is there; 3 GB.\\\n"
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": box},
         {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": ['tier = "tiny"\n', "beta = 10"]},
@@ -361,6 +361,7 @@ def test_the_lines_under_a_chapter(tmp_path: Path) -> None:
         "This chapter ran on 2026-01-02 in 12 s with tier = tiny, beta = 5. "
         "1,234 MiB at most, Python 3.11.7, torch 2.15, commit abc."
     )
+    assert run.budget == "under two minutes once a model is there; 3 GB"
     assert (run.title, run.limit(), run.claims, run.cells) == ("Walk", 120, 1, 2)
     silent = status.Run.of(chapter_file(tmp_path))
     assert silent.told() == ""

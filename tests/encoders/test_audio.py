@@ -1,7 +1,10 @@
 """Front ends of the sound, section 4.1."""
 
 import math
+import subprocess
+import sys
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -68,6 +71,12 @@ def test_another_rate_matches_torchvggish_on_average() -> None:
 def test_mel_matrix_matches_torchvggish() -> None:
     expected = reference("audio_vggish_logmel")["mel_matrix_257x64"]
     torch.testing.assert_close(audio.mel_matrix(), expected, rtol=0, atol=1e-6)
+
+
+def test_the_mel_matrix_of_librosa_is_another() -> None:
+    """Its triangles are linear in Hz, those of VGGish on the mel axis."""
+    theirs = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=125, fmax=7500, htk=True, norm=None)
+    assert 0.004 < np.abs(theirs.T - audio.mel_matrix().numpy()).max() < 0.005
 
 
 def test_a_recording_matches_torchvggish_and_librosa() -> None:
@@ -140,6 +149,23 @@ def test_resampling_keeps_a_tone(sr: int) -> None:
 def test_resampling_removes_what_the_lower_rate_cannot_hold() -> None:
     """12 kHz would fold to 4 kHz."""
     assert audio.resample(sine(12_000, 48_000, 1), 48_000)[1000:-1000].abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("sr", [7, 8_000, 11_025, 44_100, 96_000])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_resampling_takes_the_shortest_sound(n: int, sr: int) -> None:
+    assert len(audio.resample(torch.ones(n), sr)) == math.ceil(n * 16_000 / sr)
+
+
+def test_librosa_is_imported_late_and_leaves_the_threads_alone() -> None:
+    code = (
+        "import sys, torch, uspl, uspl.cli.main; from uspl import audio; torch.set_num_threads(2);"
+        "late = {'librosa', 'scipy.signal', 'scipy.stats', 'pandas', 'jinja2'} & set(sys.modules);"
+        "audio.resample(torch.ones(9), 8_000); audio.peer_spectrogram(torch.ones(999), 999);"
+        "print(sorted(late), 'librosa' in sys.modules, torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True 2\n"
 
 
 # Properties

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import os
 import pickle
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -308,10 +309,22 @@ def test_a_given_checksum_counts(shop: str, tmp_path: Path) -> None:
     assert weights.download(f"{shop}/plain.pth", sha256=digest, folder=tmp_path, progress=False).is_file()
 
 
-@pytest.mark.parametrize("name", ["gone-01234567.pth", "cut"])
+@pytest.mark.parametrize("name", ["gone-01234567.pth", "cut", "cut.pth"])
 def test_a_download_that_fails_says_where_to_get_the_file(shop: str, tmp_path: Path, name: str) -> None:
     if name == "cut":
         name = stock(b"numbers", "cut")
+    Shop.goods.setdefault("cut.pth", b"numbers")
     with pytest.raises(FileNotFoundError, match=rf"'{name}' could not be downloaded .*: get it from {shop}/{name}"):
         weights.download(f"{shop}/{name}", folder=tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_without_a_network_says_where_to_get_the_file(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/net.pth"
+    with pytest.raises(
+        FileNotFoundError, match=r"could not be downloaded \(ConnectionError\): get it from http"
+    ) as told:
+        weights.download(url, folder=tmp_path, progress=False)
+    assert "\n" not in str(told.value)
     assert list(tmp_path.iterdir()) == []

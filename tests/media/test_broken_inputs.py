@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from uspl.audit.examine import examine
 from uspl.cli import prepare_avsbench
 from uspl.core.errors import DataError
 from uspl.data.metadata import read_table
-from uspl.data.prepare import jobs
+from uspl.data.prepare import avsbench, jobs
 
 HEAD = "name,start time,category,split\n"
 REAL = {
@@ -121,6 +121,10 @@ def test_a_clip_that_hangs_or_crashes_stops_no_other(workers: int) -> None:
     assert time.monotonic() - began < 30
 
 
+def test_no_clips_need_no_process() -> None:
+    assert list(jobs.each(wait, [], workers=2, says="", limit=1.0)) == []
+
+
 def test_a_crash_without_a_limit_is_a_sentence() -> None:
     with pytest.raises(jobs.Refused, match="ended without a word"):
         list(jobs.each(wait, ["a", "crashes", "b"], workers=2, says=""))
@@ -128,14 +132,22 @@ def test_a_crash_without_a_limit_is_a_sentence() -> None:
 
 def test_an_error_in_a_worker_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
-        list(jobs.each(lambda n: 1 // n, [2, 1, 0], workers=2, says=""))
+        list(jobs.each(partial(divmod, 1), [2, 1, 0], workers=2, says=""))
 
 
-def test_the_limit_of_the_preparation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def endless(*given: object) -> None:
+    time.sleep(60)
+
+
+def test_the_limit_of_the_preparation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     make(tmp_path / "raw_videos/slow.mp4")
     (tmp_path / "s4_meta_data.csv").write_bytes(listing("slow"))
-    row = reported(tmp_path, "--limit", "0.000001")["slow"]
-    assert (row["status"], row["reason"]) == ("bad", "takes longer than 1e-06 s to read")
+    with monkeypatch.context() as patched:
+        patched.setattr(avsbench, "prepare", endless)
+        row = reported(tmp_path, "--limit", "0.3")["slow"]
+    assert (row["status"], row["reason"]) == ("bad", "takes longer than 0.3 s to read")
     assert reported(tmp_path)["slow"]["status"] == "ok"
     assert prepare_avsbench.main([str(tmp_path), "--limit", "0"]) == 2
     assert "`--limit` must be above 0; got 0." in capsys.readouterr().err

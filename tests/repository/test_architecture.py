@@ -20,6 +20,10 @@ NEVER = {  # a package -> the rooms that may import it
     "matplotlib": {"viz"},
     "IPython": {"viz"},
     "tyro": {"cli"},
+    "jinja2": {"viz"},
+    "librosa": {"audio"},
+    "pebble": {"data"},
+    "pooch": {"encoders"},
     "papermill": {"experiments"},
     "av": {"media", "data", "video"},  # the generators of films too
     "PIL": {"media", "data", "audit", "video", "viz"},

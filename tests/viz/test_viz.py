@@ -64,6 +64,13 @@ def test_row_and_figure_hold_title_alt_and_caption() -> None:
         viz.row({})
 
 
+def test_words_are_escaped_and_never_a_template() -> None:
+    page = viz.figure(np.zeros((2, 2)), alt="it's {{ 1 + 1 }}", caption="<b>{% x %}</b>").data
+    assert 'alt="it&#x27;s {{ 1 + 1 }}"' in page
+    assert "<figcaption>&lt;b&gt;{% x %}&lt;/b&gt;</figcaption></figure>" in page
+    assert "\n" not in page
+
+
 def test_figure_takes_matplotlib() -> None:
     fig = Figure(figsize=(2, 1), dpi=50)
     fig.subplots().plot([0, 1])

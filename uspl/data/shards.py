@@ -58,6 +58,8 @@ def _stems(home: Path, kind: str) -> np.ndarray:
 class Shards:
     """Tar files of `<id>.jpg` and `<id>.wav`, indexed once and read by their places: nothing is unpacked.
 
+    The format is that of `webdataset`, whose own reader only goes through shards in order; a training draws clips.
+
     Args:
         files: uncompressed tar files; other members than frames and sounds are passed over.
 

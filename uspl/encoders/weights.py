@@ -1,18 +1,14 @@
 """Published weights: from a path, or downloaded once, checked by SHA-256 and kept."""
 
-import hashlib
-import http.client
 import os
 import re
 import tempfile
-import urllib.request
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
-from tqdm.auto import tqdm
 
 Kind = Literal["resnet50", "vggish"]
 
@@ -116,6 +112,8 @@ def download(url: str, *, sha256: str | None = None, folder: Path | None = None,
         FileNotFoundError: it cannot be fetched; the sentence says from where to where.
         ValueError: the checksum differs; nothing is kept.
     """
+    import pooch  # with it comes requests, and most runs download nothing
+
     folder = cache_folder() if folder is None else folder
     name = url.rsplit("/", 1)[-1]
     target = folder / name
@@ -125,38 +123,19 @@ def download(url: str, *, sha256: str | None = None, folder: Path | None = None,
         found = re.search(r"-([0-9a-f]{8,64})\.", name)
         sha256 = found[1] if found else ""
     folder.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f"{name}.", suffix=".part", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            digest = _fetch(url, file, target, progress)
+    with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=folder) as made:
+        partial = Path(made) / name
+        try:  # torch.hub waits for ever, and keeps half a file where no checksum is known
+            pooch.HTTPDownloader(progressbar=progress, timeout=30)(url, str(partial), None)
+        except OSError as error:  # what requests raises too
+            raise FileNotFoundError(
+                f"'{name}' could not be downloaded ({type(error).__name__}): get it from {url} and put it at "
+                f"'{target}', or name your copy in the configuration, or choose 'none' for a random start."
+            ) from error
+        digest = pooch.file_hash(str(partial))
         if not digest.startswith(sha256.lower()):
             raise ValueError(
                 f"'{name}' must have a SHA-256 that begins with {sha256}; got {digest[:16]}...: try the download again."
             )
         os.replace(partial, target)
-    finally:
-        Path(partial).unlink(missing_ok=True)
     return target
-
-
-def _fetch(url: str, file: BinaryIO, target: Path, progress: bool) -> str:
-    """Copy the address into an open file in pieces of 1 MiB; returns the SHA-256 in hexadecimal digits."""
-    digest = hashlib.sha256()
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            total = int(answer.headers.get("Content-Length", 0))
-            with tqdm(total=total or None, unit="B", unit_scale=True, desc=target.name, disable=not progress) as bar:
-                received = 0
-                while piece := answer.read(1 << 20):
-                    file.write(piece)
-                    digest.update(piece)
-                    received += len(piece)
-                    bar.update(len(piece))
-        if received < total:
-            raise OSError(f"{received} of {total} bytes came")
-    except (OSError, http.client.HTTPException) as error:
-        raise FileNotFoundError(
-            f"'{target.name}' could not be downloaded ({error}): get it from {url} and put it at '{target}', "
-            "or name your copy in the configuration, or choose 'none' for a random start."
-        ) from error
-    return digest.hexdigest()

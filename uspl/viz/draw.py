@@ -9,7 +9,6 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from PIL import Image
 
 from uspl.core import progress
 from uspl.viz import html_embed
-from uspl.viz.html_embed import Picture, array, to_bytes
+from uspl.viz.html_embed import TAGS, Picture, array, to_bytes
 
 _MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # ImageNet
 _UNSURE = (128, 128, 128)  # colour of 255 in a three-way map
@@ -131,8 +130,7 @@ def figure(shown: Figure | Any, *, alt: str, caption: str = "") -> HTML:
         alt: what is to be seen, in words, for those who do not see it.
         caption: plain text below the picture.
     """
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return HTML(f'<figure class="{_kind(shown)}">{html_embed.img(_drawn(shown), alt)}{below}</figure>')
+    return HTML(TAGS.figure(_kind(shown), [html_embed.img(_drawn(shown), alt)], caption))
 
 
 def _drawn(shown: Figure | Any) -> Picture:
@@ -160,10 +158,12 @@ def player(wave: Any, sr: int, description: str) -> HTML:
     x = array(wave).astype(np.float32)
     if x.ndim != 1 or not len(x):
         raise ValueError(f"`wave` must be mono samples (n,), at least one; got shape {x.shape}.")
-    sound = f'<audio controls preload="none" aria-label="{escape(description)}" src="{html_embed.sound_uri(x, sr)}"></audio>'  # noqa: E501
     alt = f"Spectrogram, time to the right and 0 to 8 kHz upwards, of: {description}"
-    shown = html_embed.img(html_embed.spectrogram(x, sr), alt)
-    return HTML(f'<figure class="uspl">{shown}<br>{sound}<figcaption>{escape(description)}</figcaption></figure>')
+    parts = [
+        html_embed.img(html_embed.spectrogram(x, sr), alt),
+        TAGS.audio(description, html_embed.sound_uri(x, sr)),
+    ]
+    return HTML(TAGS.figure("uspl", parts, description))
 
 
 def video(path: str | Path, description: str, *, width: int = 224) -> HTML:
@@ -175,7 +175,7 @@ def video(path: str | Path, description: str, *, width: int = 224) -> HTML:
     from uspl.media.decode import frame_at
 
     shown = html_embed.film(Path(path).read_bytes(), picture(frame_at(path, 0.0)), description, width)
-    return HTML(f'<figure class="uspl">{shown}<figcaption>{escape(description)}</figcaption></figure>')
+    return HTML(TAGS.figure("uspl", [shown], description))
 
 
 def sweep(

@@ -8,32 +8,34 @@ import json
 import wave as wav
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib import colormaps
 from PIL import Image
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 3), values in [0, 255]
 Draw = Callable[..., Picture]
 Controls = Mapping[str, Sequence[Any]]
-_STYLE = (
-    ".uspl-sweep img{max-width:100%;margin:0 .3rem .3rem 0}"
-    ".uspl-sweep .control{display:none;gap:.6rem;align-items:center;margin:.3rem 0}"
-    ".uspl-sweep input{flex:1;max-width:24rem}"
-    "@media screen{.uspl-sweep.on img{display:none}.uspl-sweep.on img.now{display:block}"
-    ".uspl-sweep.on .control{display:flex}}"
-    "@media print{.uspl-sweep img{width:30%}}"
-)
-_SCRIPT = (
-    "(()=>{const s=document.getElementById('ID');if(!s)return;"
-    "const p=[...s.querySelectorAll('img')],c=[...s.querySelectorAll('input')];"
-    "const go=()=>{let k=0;for(const e of c){k=k*(+e.max+1)+ +e.value;"
-    "const v=JSON.parse(e.dataset.values)[e.value];e.setAttribute('aria-valuetext',v);"
-    "e.nextElementSibling.textContent=v}p.forEach((e,i)=>e.classList.toggle('now',i===k))};"
-    "c.forEach(e=>e.addEventListener('input',go));s.classList.add('on');go()})()"
-)
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def _escaped(value: Any) -> Any:
+    """Text as `html.escape` writes it; markupsafe has other names for quotes than the notebooks' kept outputs."""
+    return value if hasattr(value, "__html__") else Markup(escape(str(value)))
+
+
+def _template(name: str) -> str:
+    """A template without the line breaks and indents that are for its reader."""
+    return "".join(line.strip() for line in (TEMPLATES / name).read_text().splitlines())
+
+
+PAGES = Environment(autoescape=True, finalize=_escaped, loader=FunctionLoader(_template), undefined=StrictUndefined)
+TAGS: Any = PAGES.get_template("tags.html.j2").module  # its macros, each a function that returns HTML
 
 
 def array(x: Any) -> npt.NDArray[Any]:
@@ -49,10 +51,10 @@ def to_bytes(x: npt.NDArray[Any]) -> Picture:
     return np.asarray(np.clip(x * 255 + 0.5, 0, 255), dtype=np.uint8)
 
 
-def img(p: Picture, alt: str) -> str:
+def img(p: Picture, alt: str) -> Markup:
     """An `<img>` that carries its picture as WebP."""
-    size = f'width="{p.shape[1]}" height="{p.shape[0]}"'
-    return f'<img alt="{escape(alt)}" {size} src="{picture_uri(p)}">'
+    tag: Markup = TAGS.img(alt, p.shape[1], p.shape[0], picture_uri(p))
+    return tag
 
 
 def picture_uri(p: Picture) -> str:
@@ -60,13 +62,13 @@ def picture_uri(p: Picture) -> str:
     return "data:image/webp;base64," + base64.b64encode(_encoded(p, "WEBP")).decode()
 
 
-def film(data: bytes, first: Picture, description: str, width: int) -> str:
+def film(data: bytes, first: Picture, description: str, width: int) -> Markup:
     """A `<video>` that carries an MP4 file and shows its first frame: nothing of it is loaded before it is played."""
     small = Image.fromarray(first)
     small.thumbnail((2 * width, 2 * width))
-    tag = f'<video controls preload="none" width="{width}" aria-label="{escape(description)}"'
-    source = f'src="data:video/mp4;base64,{base64.b64encode(data).decode()}"'
-    return f'{tag} poster="{picture_uri(np.asarray(small))}" {source}></video>'
+    source = f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
+    tag: Markup = TAGS.video(description, width, picture_uri(np.asarray(small)), source)
+    return tag
 
 
 def spectrogram(wave: npt.NDArray[np.float32], sr: int, *, width: int = 480, height: int = 128) -> Picture:
@@ -130,20 +132,9 @@ def static(
         said = ", ".join(f"{name} {value}" for name, value in choice.items())
         pictures.append(img(draw(**choice), f"{alt} ({said})"))
     name = "sweep-" + hashlib.sha256("".join((*pictures, *controls)).encode()).hexdigest()[:8]
-    inputs = []
-    for k, (label, values) in enumerate(controls.items()):
-        words = escape(json.dumps([str(v) for v in values]))
-        at = list(values).index(first[label])
-        inputs.append(
-            f'<div class="control"><label for="{name}-{k}">{escape(label)}</label>'
-            f'<input id="{name}-{k}" type="range" min="0" max="{len(values) - 1}" value="{at}" data-values="{words}">'
-            f'<output for="{name}-{k}">{escape(str(values[at]))}</output></div>'
-        )
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return (
-        f'<figure class="{kind} uspl-sweep" id="{name}"><style>{_STYLE}</style>{"".join(pictures)}{"".join(inputs)}'
-        f"{below}<script>{_SCRIPT.replace('ID', name)}</script></figure>"
-    )
+    words = {label: json.dumps([str(v) for v in values]) for label, values in controls.items()}
+    given = {"kind": kind, "name": name, "pictures": pictures, "first": first, "words": words, "caption": caption}
+    return PAGES.get_template("sweep.html.j2").render(given, controls={k: list(v) for k, v in controls.items()})
 
 
 def control(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, caption: str) -> Any:

@@ -1,6 +1,6 @@
 """Figures that compute in the page: a few stored arrays and one small script, no kernel, no network, no framework.
 
-`uspl/js/base.js` unpacks arrays, draws maps and makes labelled controls; `maths.js` and `neighbours.js` hold the
+`uspl/viz/js/base.js` unpacks arrays, draws maps and makes labelled controls; `maths.js` and `neighbours.js` hold the
 equations, which tests compare with PyTorch in a browser; each other script is one figure.
 """
 
@@ -8,7 +8,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,23 +28,6 @@ KINDS = {  # the figures, each with the equations it needs
     "walk": "neighbours",
 }
 TYPES = ("float16", "float32", "uint8", "int16", "int32")
-_STYLE = (
-    ".uspl-live .strip{display:flex;flex-wrap:wrap;gap:.3rem .6rem;font-size:.8rem}"
-    ".uspl-live .strip>div{max-width:100%}"
-    ".uspl-live .strip img{display:block;max-width:100%;height:auto}"
-    ".uspl-live .stage{display:none}"
-    "@media screen{.uspl-live.on .strip{display:none}.uspl-live.on .stage{display:block}}"
-    ".uspl-live .maps{display:flex;flex-wrap:wrap;gap:.6rem}.uspl-live .maps>div{flex:1 1 10rem;max-width:16rem}"
-    ".uspl-live canvas{width:100%;image-rendering:pixelated;border-radius:4px;touch-action:manipulation;display:block}"
-    ".uspl-live canvas:focus-visible,.uspl-live input:focus-visible,.uspl-live select:focus-visible"
-    "{outline:3px solid #b35900;outline-offset:2px}"
-    ".uspl-live .control{display:flex;flex-wrap:wrap;gap:.2rem .6rem;align-items:center;margin:.4rem 0}"
-    ".uspl-live .control>label[for]{min-width:8rem}.uspl-live .control input[type=range]{flex:1;max-width:24rem}"
-    ".uspl-live fieldset{border:0;padding:0;min-width:0}.uspl-live legend{float:none;font-size:inherit;margin:0}"
-    ".uspl-live table{border-collapse:collapse}.uspl-live :is(th,td){padding:.15rem .4rem;text-align:left}"
-    ".uspl-live td{white-space:nowrap}.uspl-live :is(output,td){font-variant-numeric:tabular-nums}"
-    ".uspl-live .title{font-size:.85rem}"
-)
 
 
 def pack(x: Any) -> dict[str, Any]:
@@ -107,17 +89,12 @@ def figure(
         )
     said = [", ".join(f"{name}: {value}" for name, value in choice.items()) for choice in frames]
     drawn = [html_embed.img(draw(**c), f"{alt} ({s})") for c, s in zip(frames, said, strict=True)]
-    strip = "".join(f"<div>{img}{escape(s)}</div>" for img, s in zip(drawn, said, strict=True))
     shown = {name: html_embed.picture_uri(p) for name, p in pictures.items()}
     held = {"arrays": {name: pack(x) for name, x in arrays.items()}, "pictures": shown, "options": dict(options)}
     stored = json.dumps(held, sort_keys=True).replace("<", "\\u003c")
     name = f"live-{kind}-" + hashlib.sha256(stored.encode()).hexdigest()[:8]
     script = "\n".join((SCRIPTS / f"{part}.js").read_text() for part in ("base", KINDS[kind], kind))
-    return HTML(
-        f'<figure class="uspl uspl-live" id="{name}" data-kind="{kind}"><style>{_STYLE}</style>'
-        f'<div class="strip">{strip}</div>'
-        f'<div class="stage" role="group" aria-label="{escape(alt)}"></div>'
-        f"<figcaption>{escape(caption)}</figcaption>"
-        f'<script type="application/json" class="held">{stored}</script>'
-        f"<script>{script}\nuspl.start({json.dumps(name)});</script></figure>"
-    )
+    script += f"\nuspl.start({json.dumps(name)});"
+    given = {"kind": kind, "name": name, "stored": stored, "script": script, "alt": alt, "caption": caption}
+    strip = zip(drawn, said, strict=True)
+    return HTML(html_embed.PAGES.get_template("live.html.j2").render(given, strip=strip))

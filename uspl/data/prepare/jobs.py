@@ -7,12 +7,13 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from concurrent.futures import Future, as_completed
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
+from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 Todo = TypeVar("Todo")
@@ -97,34 +98,15 @@ def each(
 ) -> Iterator[Result]:
     """Results of `job` over `todo` as they come, with a progress bar.
 
-    In this process when `workers` is 1 and there is no `limit`. With `limit` (s), a job that takes longer, or whose
-    process dies, is ended, and `lost(one, why)` is its result: a file that hangs or crashes a decoder stops no other.
+    In this process when `workers` is 1 and there is no `limit`. With `limit` (s, looked at ten times a second) a job
+    that takes longer, or whose process dies, is ended, and `lost(one, why)` is its result: a file that hangs or
+    crashes a decoder stops no other.
     """
     with tqdm(total=len(todo), desc=says, unit="clip", disable=not todo, mininterval=0.5) as bar:
         apart = limit is not None or (workers > 1 and len(todo) > 1)
         for result in _apart(job, todo, workers, limit, lost) if apart else map(job, todo):
             bar.update()
             yield result
-
-
-class _Worker(Generic[Todo, Result]):
-    """A process that does one job after the other."""
-
-    def __init__(self, job: Callable[[Todo], Result]) -> None:
-        self.pipe, there = multiprocessing.Pipe()
-        self.process = multiprocessing.Process(target=_serve, args=(job, there), daemon=True)
-        self.process.start()
-        there.close()
-        self.pipe.recv()  # its modules are loaded: only now the clock of a job may run
-
-    def begin(self, one: Todo, limit: float | None) -> None:
-        self.one, self.until = one, None if limit is None else time.monotonic() + limit
-        self.pipe.send(one)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
 
 
 def _apart(
@@ -134,54 +116,26 @@ def _apart(
     limit: float | None,
     lost: Callable[[Todo, str], Result] | None,
 ) -> Iterator[Result]:
-    left = list(reversed(todo))
-    idle: list[_Worker[Todo, Result]] = []
-    busy: dict[Any, _Worker[Todo, Result]] = {}
+    pool = ProcessPool(max_workers=max(1, min(workers, len(todo))), initializer=_follow_parent)
     try:
-        while left or busy:
-            while left and len(busy) < max(workers, 1):
-                worker: _Worker[Todo, Result] = idle.pop() if idle else _Worker(job)
-                busy[worker.pipe] = worker
-                worker.begin(left.pop(), limit)
-            soon = None if limit is None else max(0.0, min(w.until or 0.0 for w in busy.values()) - time.monotonic())
-            ready: list[Any] = wait(list(busy), soon)
-            for pipe in ready:
-                worker = busy.pop(pipe)
-                try:
-                    result, error = pipe.recv()
-                except EOFError:
-                    worker.end()
-                    yield _give_up(worker.one, "ends the process that reads it", lost)
-                    continue
-                idle.append(worker)
-                if error is not None:
-                    raise error
-                yield result
-            for worker in [w for w in busy.values() if w.until is not None and w.until <= time.monotonic()]:
-                del busy[worker.pipe]
-                worker.end()
-                yield _give_up(worker.one, f"takes longer than {limit:g} s to read", lost)
+        asked: dict[Future[Result], Todo] = {pool.schedule(job, args=(one,), timeout=limit): one for one in todo}
+        for done in as_completed(asked):
+            try:
+                result = done.result()
+            except TimeoutError:
+                result = _give_up(asked[done], f"takes longer than {limit or 0:g} s to read", lost)
+            except ProcessExpired:
+                result = _give_up(asked[done], "ends the process that reads it", lost)
+            yield result
     finally:
-        for worker in (*idle, *busy.values()):
-            worker.end()
+        pool.stop()
+        pool.join()
 
 
 def _give_up(one: Todo, why: str, lost: Callable[[Todo, str], Result] | None) -> Result:
     if lost is None:
         raise Refused(f"The process that worked on {one} ended without a word; is there enough memory?")
     return lost(one, why)
-
-
-def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
-    """Take jobs, give back (result, None) or (None, error)."""
-    _follow_parent()
-    pipe.send("ready")
-    while True:
-        one = pipe.recv()
-        try:
-            pipe.send((job(one), None))
-        except Exception as error:
-            pipe.send((None, error))
 
 
 def _follow_parent() -> None:
