@@ -9,6 +9,7 @@ import torch
 
 from tests.helpers.data_sample import sample
 from tests.helpers.models import TINY, brief, clips, model
+from tests.helpers.values import tight
 from uspl import metrics
 from uspl.core import record
 from uspl.evaluation import evaluate, validation
@@ -83,10 +84,10 @@ def test_the_study_writes_one_record_per_row_and_seed_and_goes_on(tmp_path: Path
     rows = {row.name: row for row in tables.table(tmp_path / "out")}
     assert rows["full method, SPS"].miou == [values["scores"]["m"]["miou"]]
     assert rows["whole image"].miou == [round(values["floors"]["whole_image"], 6)]
-    text = tables.markdown(tmp_path / "out")
+    text = tight(tables.markdown(tmp_path / "out"))
     assert "| SPS without SMR | not run | | | |" in text
     assert f"| full method, M_fine | {values['scores']['m_fine']['miou']:.3f} |" in text  # one seed has no spread
-    assert tables.listening(tmp_path / "out").count("\n") == 4
+    assert tables.sensitivity_table(tmp_path / "out").count("\n") == 4
     with pytest.raises(ValueError, match="`variants` must be among"):
         study.study(brief(), sample(), tmp_path / "out", variants=("magic",))
 
@@ -119,10 +120,10 @@ def test_the_best_supervised_length_is_chosen_on_validation(tmp_path: Path) -> N
         record.write(tmp_path / f"{name}-s1.json", values)
     assert tables.table(tmp_path)[-1].miou == [0.1]
     record.write(tmp_path / "supervised-s2.json", {**values, "seed": 2, "history": [{"val_m": 0.9}]})
-    assert "| supervised bound, SPS | 0.400 ± 0.300 | 0.100 0.700 |" in tables.markdown(tmp_path)
+    assert "| supervised bound, SPS | 0.400 ± 0.300 | 0.100 0.700 |" in tight(tables.markdown(tmp_path))
     scores = {m: {"miou": 0.5, "fscore": 0.5} for m in predict.MAPS}
     record.write(tmp_path / "full-s1.json", {**values, "variant": "full", "scores": scores})
-    text = tables.markdown(tmp_path)
+    text = tight(tables.markdown(tmp_path))
     assert "| supervised, SPS, stopped too early to be a bound | 0.400" in text
     assert "%" not in text
 

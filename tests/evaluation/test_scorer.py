@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.values import random
+from tests.helpers.values import random, tight
 from uspl.evaluation.registry import named
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.evaluation.scorer import _draws as draws
@@ -116,7 +116,7 @@ def test_a_share_is_left_out_where_there_is_no_way() -> None:
     s = tally.result(resamples=2)["scores"]["m"]["miou"]
     assert s["floor"] == s["ceiling"]
     assert s["share"] is None
-    assert "| m | mIoU | 1.000 |" in report.markdown(record(avsbench=tally.result(resamples=2)))
+    assert "| m | mIoU | 1.000 |" in tight(report.markdown(record(avsbench=tally.result(resamples=2))))
 
 
 # In words
@@ -128,12 +128,12 @@ def record(**protocols: dict) -> dict:
 
 def test_no_column_holds_two_protocols() -> None:
     halves, absolute = (tallied(n, [list(range(12))]) for n in ("vggss-half", "vggss-absolute(0.4)"))
-    text = report.markdown(record(half=halves, absolute=absolute))
+    text = tight(report.markdown(record(half=halves, absolute=absolute)))
     sections = text.split("### ")[1:]
     assert [s.split("\n")[0] for s in sections] == ["half", "absolute"]
     assert all(s.count("| map | score | value |") == 1 for s in sections)
     rows = {"ours": record(half=halves), "theirs": record(absolute=absolute)}
-    head, _, ours, theirs = report.compare(rows).split("\n")
+    head, _, ours, theirs = tight(report.compare(rows)).split("\n")
     assert head.count("cIoU@0.5 [half]") == head.count("cIoU@0.5 [absolute]") == 1
     assert ours.endswith("| not run | not run | not run |")
     assert theirs.startswith("| theirs | 12 | not run | not run | not run |")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.values import tight
 from uspl.core import record
 from uspl.experiments import comparison_tables, methods
 from uspl.experiments.study import PEERS, VARIANTS
@@ -19,7 +20,7 @@ def write(folder: Path, variant: str, seed: int, value: float, m: str = "m") -> 
 
 
 def table(folder: Path, protocol: str = "avsbench") -> list[list[str]]:
-    text = comparison_tables.markdown(folder, protocol, ["mIoU"], ["miou"])
+    text = tight(comparison_tables.markdown(folder, protocol, ["mIoU"], ["miou"]))
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
 
 
@@ -34,7 +35,7 @@ def test_rows_are_what_the_records_say(tmp_path: Path) -> None:
     assert rows["*whole image*"][1] == "0.140"
     assert rows["*every object, an oracle that does not hear*"][1] == "0.410"
     assert {len(row) for row in table(tmp_path)} == {5}
-    text = comparison_tables.listening(tmp_path)
+    text = tight(comparison_tables.sensitivity_table(tmp_path))
     assert "| EZ-VSL | 0.250 | 0.250 | 0.250 | 0.250 |" in text
     assert "LVS" not in text
 
@@ -74,6 +75,6 @@ def test_every_row_can_be_run_and_every_peer_has_one() -> None:
 
 def test_some_methods_make_a_table_of_their_own(tmp_path: Path) -> None:
     write(tmp_path, "supervised-4x", 1, 0.5)
-    text = comparison_tables.markdown(tmp_path, "avsbench", ["mIoU"], ["miou"], comparison_tables.OWN)
-    assert "| USPL, SPS | nothing | not run | | |" in text.replace("  ", " ")
+    text = tight(comparison_tables.markdown(tmp_path, "avsbench", ["mIoU"], ["miou"], comparison_tables.OWN))
+    assert "| USPL, SPS | nothing | not run | | |" in text
     assert "EZ-VSL" not in text

@@ -12,6 +12,7 @@ from distributed import LocalCluster
 
 from tests.helpers.data_sample import copy
 from tests.helpers.models import brief
+from tests.helpers.values import tight
 from uspl.cli import main
 from uspl.config import Config
 from uspl.core import record
@@ -95,10 +96,10 @@ def test_cells_run_on_validation_and_are_shown(tmp_path: Path) -> None:
     before = first.stat().st_mtime_ns
     assert grid_runner.run([one], brief(), data, tmp_path, **given) == []
     assert first.stat().st_mtime_ns == before, "What has a record is left alone."
-    text = grid.markdown(found, tmp_path, "set")
+    text = tight(grid.markdown(found, tmp_path, "set"))
     score = told["scores"]["m_fine"]["miou"]
-    assert f"| beta 1, t 4 | {score:.3f} | {score:.3f} | run, 1 seed |  |" in text
-    assert "| beta 10, t 8 |  |  | not run | 0.4500 | `uspl sweep --table 8 --cell beta-10-t-8` |" in text
+    assert f"| beta 1, t 4 | {score:.3f} | {score:.3f} | run, 1 seed | |" in text
+    assert "| beta 10, t 8 | | | not run | 0.4500 | `uspl sweep --table 8 --cell beta-10-t-8` |" in text
 
 
 def test_an_edited_record_is_refused_with_the_line(tmp_path: Path) -> None:

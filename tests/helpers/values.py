@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ def shared(name: str) -> Path:
 def shared_reference(name: str) -> dict[str, Any]:
     """Golden values that are not copied into the repository."""
     return _load(shared(f"reference/{name}.npz"))
+
+
+def tight(text: str) -> str:
+    """A table without the spaces that line its columns up."""
+    return re.sub(r" {2,}", " ", text)
 
 
 def random(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from uspl.core import record
+from uspl.core.tables import markdown_table
 from uspl.experiments.methods import GUIDED, METHODS
+from uspl.experiments.tables import mean_and_half_range
 
 FOLDER = "peers/sounding-shapes"
 FRESH = "fresh/sounding-shapes"  # scored on clips that were drawn after every choice
@@ -70,18 +72,6 @@ def _named(protocol: str, method: Line) -> str:
     return f"{protocol} for {method.map}" if protocol.endswith("(val)") else protocol
 
 
-def mean_and_half_range(values: Sequence[float]) -> str:
-    """Mean and half of the range: `0.730 ± 0.025`.
-
-    >>> mean_and_half_range([0.70, 0.74, 0.75]), mean_and_half_range([0.5]), mean_and_half_range([])
-    ('0.730 ± 0.025', '0.500', 'not run')
-    """
-    if not values:
-        return "not run"
-    spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
-
-
 def markdown(
     folder: str | Path, protocol: str, titles: Sequence[str], keys: Sequence[str], methods: Sequence[Line] = LINES
 ) -> str:
@@ -94,35 +84,34 @@ def markdown(
         keys: of the scores in the record; the first one is what the share is of.
         methods: the lines.
     """
-    head = " | ".join(f"{title} [{protocol}]" for title in titles)
-    lines = [f"| method | learns from | {head} | of the bound | seeds |", "|---" * (4 + len(keys)) + "|"]
+    rows: list[list[object]] = []
     some = [(method, told) for method in methods for told in records(folder, method)[:1]]
     if some:
         method, first = some[0]
         plain = first["protocols"][_named(protocol, method)]
         for name, limits in {**plain["floors"], "the best any map can get": plain["ceiling"]}.items():
-            lines.append(f"| *{name.replace('_', ' ')}* | | {' | '.join(f'{limits[k]:.3f}' for k in keys)} | | |")
+            rows.append([f"*{name.replace('_', ' ')}*", "", *(f"{limits[k]:.3f}" for k in keys), "", ""])
         if "every_object" in first["floors"] and protocol == "avsbench":
-            alone = f"{first['floors']['every_object']:.3f}"
-            lines.append(f"| *every object, an oracle that does not hear* | | {alone} | {'| ' * (len(keys) - 1)}| |")
+            alone = [f"{first['floors']['every_object']:.3f}", *[""] * (len(keys) - 1)]
+            rows.append(["*every object, an oracle that does not hear*", "", *alone, "", ""])
     bound = scores(folder, BOUND, protocol, keys[0])
     for method in methods:
         each = [scores(folder, method, protocol, key) for key in keys]
         share = f"{statistics.mean(each[0]) / statistics.mean(bound):.0%}" if bound and each[0] else ""
-        values = " | ".join(map(mean_and_half_range, each))
-        lines.append(f"| {method.name} | {method.learns} | {values} | {share} | {len(each[0]) or ''} |")
-    return "\n".join(lines)
+        rows.append([method.name, method.learns, *map(mean_and_half_range, each), share, len(each[0]) or ""])
+    head = ["method", "learns from", *(f"{title} [{protocol}]" for title in titles), "of the bound", "seeds"]
+    return markdown_table(head, rows)
 
 
-def listening(folder: str | Path) -> str:
+def sensitivity_table(folder: str | Path) -> str:
     """A table: does the map follow the sound? Means over seeds."""
-    lines = ["| method | " + " | ".join(LISTENING.values()) + " |", "|---" * (1 + len(LISTENING)) + "|"]
+    rows = []
     for method in LINES:
         found = [told["listening"] for told in records(folder, method) if told["listening"]]
         if found:
             means = [statistics.mean(one[key][method.map] for one in found) for key in LISTENING]
-            lines.append(f"| {method.name} | {' | '.join(f'{v:.3f}' for v in means)} |")
-    return "\n".join(lines)
+            rows.append([method.name, *(f"{v:.3f}" for v in means)])
+    return markdown_table(["method", *LISTENING.values()], rows)
 
 
 def commands() -> str:

@@ -1,7 +1,6 @@
 """The paper's Tables 3 to 8 as lists of cells, read from `sweeps.yml`; `cells` runs them, chapter 07 shows them."""
 
 import itertools
-import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,9 @@ import yaml
 
 from uspl.config import Config
 from uspl.core import record
+from uspl.core.tables import markdown_table
 from uspl.experiments.study import VARIANTS
+from uspl.experiments.tables import mean_and_half_range
 
 KEYS = ("table", "title", "notebook", "command", "record", "variant", "map", "grid", "cells", "paper")
 
@@ -151,17 +152,13 @@ def values(sweep: Sweep, cell: Cell, results: str | Path, data: str = "sounding-
 
 def markdown(sweep: Sweep, results: str | Path, data: str = "sounding-shapes") -> str:
     """A table: a row per cell, what it gave here, and the published value in a column of its own."""
-    lines = [
-        f"| {sweep.title} | mIoU, Sounding Shapes | seeds | status | the paper, AVSBench-S4 | command |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = [sweep.title, "mIoU, Sounding Shapes", "seeds", "status", "the paper, AVSBench-S4", "command"]
+    rows = []
     for cell in sweep.cells:
         each = values(sweep, cell, results, data)
-        spread = f" ± {(max(each) - min(each)) / 2:.3f}" if len(each) > 1 else ""
-        mean = f"{statistics.mean(each):.3f}{spread}" if each else ""
         paper = "" if cell.paper is None else f"{cell.paper:.4f}"
-        seeds = " ".join(f"{v:.3f}" for v in each)
         said = f"run, {len(each)} {'seed' if len(each) == 1 else 'seeds'}" if each else "not run"
         command = f"`uspl sweep --table {sweep.table} --cell {cell.folder}`"
-        lines.append(f"| {cell.name} | {mean} | {seeds} | {said} | {paper} | {command} |")
-    return "\n".join(lines)
+        mean = mean_and_half_range(each) if each else ""
+        rows.append([cell.name, mean, " ".join(f"{v:.3f}" for v in each), said, paper, command])
+    return markdown_table(head, rows)

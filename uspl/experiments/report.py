@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from uspl.core.tables import markdown_table
 from uspl.evaluation.registry import named
 
 SCORES = {
@@ -24,7 +25,7 @@ def markdown(values: Mapping[str, Any]) -> str:
     for name, result in values["protocols"].items():
         lines += ["", f"### {name}", "", f"{result['rule']} Source: {result['source']}.", "", *_table(result)]
     if values.get("listening"):
-        lines += ["", "### Does it listen?", "", listening(values["listening"])]
+        lines += ["", "### Audio sensitivity", "", sensitivity_table(values["listening"])]
     return "\n".join(lines)
 
 
@@ -38,8 +39,7 @@ def compare(records: Mapping[str, Mapping[str, Any]], *, map: str = "m") -> str:
     columns = {
         (p, s): None for r in records.values() for p, v in r["protocols"].items() for s in v["scores"].get(map, {})
     }
-    heads = [f"{SCORES[s]} [{p}]" for p, s in columns]
-    lines = ["| | N | " + " | ".join(heads) + " |", "|---|---|" + "---|" * len(heads)]
+    rows = []
     for name, r in records.items():
         cells = []
         for p, s in columns:
@@ -47,8 +47,8 @@ def compare(records: Mapping[str, Mapping[str, Any]], *, map: str = "m") -> str:
             cells.append(
                 "not run" if score is None else f"{score['value']:.3f} ({score['low']:.3f}-{score['high']:.3f})"
             )
-        lines.append(f"| {name} | {r['n']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([name, r["n"], *cells])
+    return markdown_table(["", "N", *(f"{SCORES[s]} [{p}]" for p, s in columns)], rows)
 
 
 def _clips(values: Mapping[str, Any]) -> str:
@@ -75,40 +75,31 @@ def _table(result: Mapping[str, Any]) -> list[str]:
     if result["threshold"]:
         t = result["threshold"]
         lines[0] += f" Threshold {t['value']:g}, chosen on {t['n']} pairs of the split '{t['split']}'."
-    lines += [
-        "",
-        "| map | score | value | interval | floor | ceiling | floor to ceiling |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for m, scores in result["scores"].items():
         for name, s in scores.items():
             share = "" if s["share"] is None else f"{s['share']:.0%}"
             floor = f"{s['floor']:.3f} ({s['floor_is'].replace('_', ' ')})"
-            lines.append(
-                f"| {m} | {SCORES[name]} | {s['value']:.3f} | {s['low']:.3f}-{s['high']:.3f} | {floor} | "
-                f"{s['ceiling']:.3f} | {share} |"
-            )
-    return lines
+            interval = f"{s['low']:.3f}-{s['high']:.3f}"
+            rows.append([m, SCORES[name], f"{s['value']:.3f}", interval, floor, f"{s['ceiling']:.3f}", share])
+    head = ["map", "score", "value", "interval", "floor", "ceiling", "floor to ceiling"]
+    return [*lines, "", markdown_table(head, rows)]
 
 
-def listening(heard: Mapping[str, Any]) -> str:
-    """One table: a row per map and sound; the score is one protocol's."""
+def sensitivity_table(heard: Mapping[str, Any]) -> str:
+    """What `evaluation.sound_swap` found: a row per map and sound; the score is one protocol's."""
     headline = next(iter(next(iter(heard["scores"]["own"].values()))))
     title = f"{SCORES[headline]} [{heard['protocol']}]"
-    lines = [
-        heard["rule"],
-        "",
-        f"| map | sound | {title} | area | moved | on the right object |",
-        "|---|---|---|---|---|---|",
-    ]
-    maps = list(heard["scores"]["own"])
-    for m in maps:
-        for sound in (
-            s for s in ("own", "swap", "shuffled", "other", "silence", "noise") if m in heard["area"].get(s, {})
-        ):
+    rows = []
+    for m in heard["scores"]["own"]:
+        for sound in ("own", "swap", "shuffled", "other", "silence", "noise"):
+            if m not in heard["area"].get(sound, {}):
+                continue
             score = heard["scores"].get(sound, {}).get(m, {}).get(headline)
             value = "" if score is None else f"{score['value']:.3f}"
             moved = "" if sound == "own" else f"{heard['moved'][sound][m]:.3f}"
             right = f"{heard[sound][m]:.3f}" if sound in ("own", "swap") and sound in heard else ""
-            lines.append(f"| {m} | {sound} | {value} | {heard['area'][sound][m]:.3f} | {moved} | {right} |")
-    return "\n".join(lines)
+            rows.append([m, sound, value, f"{heard['area'][sound][m]:.3f}", moved, right])
+    return f"{heard['rule']}\n\n" + markdown_table(
+        ["map", "sound", title, "area", "moved", "on the right object"], rows
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uspl.core import record
+from uspl.core.tables import markdown_table
 from uspl.evaluation.stage_oracles import STAGES
 
 
@@ -26,11 +27,9 @@ def oracle_means(folder: str | Path, variant: str = "full") -> dict[str, dict[st
 def oracle_markdown(folder: str | Path, variant: str = "full") -> str:
     """`oracle_means` as a table, a row for each replaced stage."""
     found = oracle_means(folder, variant)
-    lines = ["| replaced | M_crs | M_fine | SPS |", "|---" * 4 + "|"]
-    for name, words in STAGES.items():
-        values = [f"{found[name][m]:.3f}" if found else "not run" for m in ("m_crs", "m_fine", "m")]
-        lines.append(f"| {words} | {' | '.join(values)} |")
-    return "\n".join(lines)
+    maps = ("m_crs", "m_fine", "m")
+    rows = [[words, *(f"{found[k][m]:.3f}" if found else "not run" for m in maps)] for k, words in STAGES.items()]
+    return markdown_table(["replaced", "M_crs", "M_fine", "SPS"], rows)
 
 
 # Rows of the table, in its order: what it is, which variants (the best on validation counts), which map.
@@ -94,18 +93,25 @@ def markdown(folder: str | Path) -> str:
     bound = statistics.mean(rows[-1].miou) if rows[-1].miou else None
     if bound is not None and bound < max(statistics.mean(r.miou) for r in rows if r.miou):
         bound, rows[-1] = None, rows[-1]._replace(name="supervised, SPS, stopped too early to be a bound")
-    lines = ["| Sounding Shapes | mIoU | seeds | F-score | share of the bound |", "|---|---|---|---|---|"]
+    lines = []
     for name, miou, fscore in rows:
-        if not miou:
-            lines.append(f"| {name} | not run | | | |")
-            continue
-        mean = statistics.mean(miou)
-        spread = f" ± {(max(miou) - min(miou)) / 2:.3f}" if len(miou) > 1 else ""
         each = " ".join(f"{v:.3f}" for v in miou) if fscore else ""
         f = f"{statistics.mean(fscore):.3f}" if fscore else ""
-        share = f"{mean / bound:.0%}" if bound else ""
-        lines.append(f"| {name} | {mean:.3f}{spread} | {each} | {f} | {share} |")
-    return "\n".join(lines)
+        share = f"{statistics.mean(miou) / bound:.0%}" if bound and miou else ""
+        lines.append([name, mean_and_half_range(miou), each, f, share])
+    return markdown_table(["Sounding Shapes", "mIoU", "seeds", "F-score", "share of the bound"], lines)
+
+
+def mean_and_half_range(values: Sequence[float]) -> str:
+    """Mean and half of the range: `0.730 ± 0.025`.
+
+    >>> mean_and_half_range([0.70, 0.74, 0.75]), mean_and_half_range([0.5]), mean_and_half_range([])
+    ('0.730 ± 0.025', '0.500', 'not run')
+    """
+    if not values:
+        return "not run"
+    spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
 
 
 SHARES = {
@@ -117,16 +123,16 @@ SHARES = {
 }
 
 
-def listening(folder: str | Path) -> str:
-    """Does the full method listen? Markdown table of each seed: the maximum's place, the area when nothing sounds."""
+def sensitivity_table(folder: str | Path) -> str:
+    """Audio sensitivity of the full method: a table of each seed, the maximum's place, the area when nothing sounds."""
     records = [record.read(path) for path in sorted(Path(folder).glob("full-s*.json"))]
     asked = [name for name in SHARES if all(name in r["listening"] for r in records)] if records else list(SHARES)
-    lines = ["| seed | map | " + " | ".join(SHARES[name] for name in asked) + " |", "|---" * (2 + len(asked)) + "|"]
-    for r in records:
-        for m in ("m_crs", "m_fine", "m"):
-            shares = " | ".join(f"{r['listening'][name][m]:.3f}" for name in asked)
-            lines.append(f"| {r['seed']} | {m} | {shares} |")
-    return "\n".join(lines)
+    rows = [
+        [r["seed"], m, *(f"{r['listening'][name][m]:.3f}" for name in asked)]
+        for r in records
+        for m in ("m_crs", "m_fine", "m")
+    ]
+    return markdown_table(["seed", "map", *(SHARES[name] for name in asked)], rows)
 
 
 def published(file: str | Path, *, extra: Mapping[str, Mapping[str, Sequence[float] | None]] | None = None) -> str:
@@ -141,13 +147,9 @@ def published(file: str | Path, *, extra: Mapping[str, Mapping[str, Sequence[flo
     rows += [(r["method"], r["supervision"], {r["protocol"]: r["values"]}) for r in values["rows"]]
     columns = list(dict.fromkeys(p for _, _, by in rows for p in by))
     head = " / ".join(values["scores"])
-    lines = [
-        "| | learns from | " + " | ".join(f"{head} [{c}]" for c in columns) + " |",
-        "|---|---|" + "---|" * len(columns),
-    ]
-    for name, learns, by in rows:
-        lines.append(f"| {name} | {learns} | {' | '.join(_cell(by[c]) if c in by else '' for c in columns)} |")
-    return "\n".join([*lines, f"| this library | none | {' | '.join(_cell(None) for _ in columns)} |"])
+    lines = [[name, learns, *(_cell(by[c]) if c in by else "" for c in columns)] for name, learns, by in rows]
+    lines.append(["this library", "none", *(_cell(None) for _ in columns)])
+    return markdown_table(["", "learns from", *(f"{head} [{c}]" for c in columns)], lines)
 
 
 def _cell(values: Sequence[float] | None) -> str:
