@@ -1,5 +1,6 @@
 """Section 4.2: scores do not depend on the batch, records are whole, the study's table is made from them alone."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.helpers.values import tight
 from uspl import metrics
 from uspl.core import record
 from uspl.evaluation import evaluate, validation
-from uspl.experiments import study, tables
+from uspl.experiments import comparison_tables, study, tables
 from uspl.inference import predict
 from uspl.maps import resize
 
@@ -131,4 +132,12 @@ def test_the_best_supervised_length_is_chosen_on_validation(tmp_path: Path) -> N
 def test_the_readme_quotes_the_records() -> None:
     root = Path(__file__).resolve().parents[2]
     readme = (root / "README.md").read_text()
-    assert tables.markdown(root / "results/first_light/sounding-shapes") in readme
+    scores = (["mIoU", "F-score"], ["miou", "fscore"])
+    table = tight(comparison_tables.markdown(root / "results/peers/sounding-shapes", "avsbench", *scores)).splitlines()
+    quoted = [line for line in readme.splitlines() if re.match(r"\| [^|]*\| (nothing|masks|labels)? ?\| 0\.", line)]
+    assert len(quoted) == 10
+    assert not [line for line in quoted if line not in table]
+    first = [
+        row for row in tables.table(root / "results/first_light/sounding-shapes") if row.name == "full method, SPS"
+    ]
+    assert f"gave {sum(first[0].miou) / 3:.3f} for SPS" in readme
