@@ -1,6 +1,5 @@
 """Whole paths of the paper-sized model: coarse map, SMR, SPS, and what the refinement is in a step of training."""
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,31 +8,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks import naive
-from benchmarks.row import Row, Side, normal, random, share
-from benchmarks.rows_refinement import FAST
+from benchmarks.ratios import naive, network
+from benchmarks.ratios.network import by_matrices, decoded, encoded
+from benchmarks.ratios.row import Row, Side, normal, random, share
+from benchmarks.ratios.rows_refinement import FAST
 from uspl import align, maps, refine
 from uspl.affinity import offsets
-from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
+from uspl.inference.optimize import for_inference
 from uspl.kernels import affinity_autograd
 from uspl.maps import resize
 from uspl.model import USPL
-from uspl.train import schedule
-from uspl.train.losses import Objective
 
 
-def network(**changes: Any) -> USPL:
-    """The paper's model with random weights, the statistics of some pictures in its BatchNorm, in eval mode.
+def seasoned(**changes: Any) -> USPL:
+    """The network with the statistics of some pictures in its BatchNorm.
 
     Each residual branch is scaled down to 0.1: sixteen random blocks would otherwise turn every rounding, and every
     picture, into noise, as no trained network does.
     """
-    cfg = dataclasses.replace(Config.paper(), visual_weights="none", audio_weights="none", **changes)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        model = USPL(cfg)
+    model = network.network(**changes)
+    with torch.no_grad():
         for name, part in model.visual.named_modules():
             if name.endswith("bn3"):
                 part.weight.fill_(0.1)
@@ -64,35 +58,14 @@ def heard(model: USPL, image: Tensor) -> Tensor:
 
 def coarse(model: USPL, image: Tensor, f_a: Tensor) -> Tensor:
     """Image to Eq. (1), for a sound that is encoded already."""
-    with torch.inference_mode():
-        return align.sounding_map(f_a.float(), model.encode_image(image)[1].float())
-
-
-def smr(model: USPL, image: Tensor, f_a: Tensor, *, dense: Tensor | None = None) -> Tensor:
-    """Image to Eq. (8); by full matrices with `dense`, the pairs within the radius."""
-    cfg = model.cfg
-    with torch.inference_mode():
-        stages, f_v = model.encode_image(image)
-        m, f_aff = model.on_grid(align.sounding_map(f_a.float(), f_v.float())), model.f_aff(stages)
-        if dense is None:
-            return model.walked(m, model.affinities(f_aff))
-        return maps.normalise_map(naive.fine_map(f_aff, m, dense, beta=cfg.beta, t=cfg.t), cfg.map_range)
-
-
-def sps(model: USPL, image: Tensor, f_a: Tensor) -> Tensor:
-    """Image to the logits of Eq. (10)."""
-    with torch.inference_mode():
-        stages, f_v = model.encode_image(image)
-        return model.segment(stages, f_v, align.sounding_map(f_a.float(), f_v.float()))
+    return encoded(model, image, f_a)[2]
 
 
 def eager(precision: str, difference: Callable[[Any, Any], float] = share) -> Callable[[torch.device], dict[str, Side]]:
     """The coarse path as `for_inference` prepares it, against the model as it is built, batch 8."""
 
     def make(_: torch.device) -> dict[str, Side]:
-        from uspl.inference.optimize import for_inference
-
-        model, image = network(), pictures(8)
+        model, image = seasoned(), pictures(8)
         f_a = heard(model, image)
         ready = for_inference(model, precision=precision)
 
@@ -113,50 +86,43 @@ def missed(expected: Tensor, got: Tensor) -> float:
 
 def smr_path(_: torch.device) -> dict[str, Side]:
     """The coarse path against the coarse path and SMR, both prepared for inference."""
-    from uspl.inference.optimize import for_inference
-
     image = pictures(1)
-    models = {variant: for_inference(network(fast=fast)) for variant, fast in FAST.items()}
+    models = {variant: for_inference(seasoned(fast=fast)) for variant, fast in FAST.items()}
     cfg, f_a = models["plain"].cfg, heard(models["plain"], image)
     close = naive.near(cfg.map_size, cfg.map_size, cfg.r, cfg.metric)
-    base, expected = (partial(f, models["plain"], image, f_a) for f in (coarse, partial(smr, dense=close)))
-    found = {}
-    for variant, model in models.items():
-        ours = partial(smr, model, image, f_a)
-        found[variant] = Side(base, ours, proof=(expected, ours))
-    return found
+    base = partial(coarse, models["plain"], image, f_a)
+    expected = partial(by_matrices, models["plain"], image, f_a, close)
+    ours = {variant: partial(decoded, model, image, f_a, "m_fine") for variant, model in models.items()}
+    return {variant: Side(base, call, proof=(expected, call)) for variant, call in ours.items()}
 
 
 def sps_path(_: torch.device) -> dict[str, Side]:
     """The coarse path against the coarse path and SPS, both prepared for inference."""
-    from uspl.inference.optimize import for_inference
-
-    model, image = network(), pictures(1)
+    model, image = seasoned(), pictures(1)
     ready, f_a = for_inference(model), heard(model, image)
-    ours = partial(sps, ready, image, f_a)
-    return {"plain": Side(partial(coarse, ready, image, f_a), ours, proof=(partial(sps, model, image, f_a), ours))}
+    expected, ours = (partial(decoded, m, image, f_a, "logits") for m in (model, ready))
+    return {"plain": Side(partial(coarse, ready, image, f_a), ours, proof=(expected, ours))}
 
 
 def step(_: torch.device) -> dict[str, Side]:
     """Refinement, labels, affinity forward and backward, and walk, against the step of Eq. (11) they are part of."""
     n = 8
     image, m, f_aff = pictures(n), random(11, n, 56, 56), normal(3, n, 256, 56, 56).requires_grad_()
-    blank = torch.zeros(n, 1, 1, 96, 64)
-    batch = Batch([""] * n, image, normal(12, n, 1, 1, 96, 64), blank[:, 0, 0], blank[:, 0, 0], blank)
+    sound = normal(12, n, 1, 1, 96, 64)
     found = {}
     for variant, fast in FAST.items():
-        model = network(fast=fast).to(memory_format=torch.channels_last).train()
+        model = seasoned(fast=fast).to(memory_format=torch.channels_last).train()
         parts = partial(refinement, model, image, m, f_aff)
         one = [x[:1].detach() for x in (image, m, f_aff)]
         proof = (partial(dense_refinement, model, *one), partial(refinement, model, *one))
-        found[variant] = Side(parts, partial(descend, model, batch), proof=proof)
+        found[variant] = Side(parts, network.step(model, image, sound), proof=proof)
     return found
 
 
 def refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tuple[Tensor, Tensor]:
     """Eqs. (3) to (8) of a step: the affinity loss, with its gradient, and the fine map."""
     cfg, f = model.cfg, f_aff.detach().requires_grad_()
-    y = refine.trimap(model.refined(image, m), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
+    _, y = model.pseudo_labels(image, m)
     offs = offsets(cfg.r, metric=cfg.metric)
     loss = affinity_autograd.loss(f, y, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
     loss.backward()
@@ -171,17 +137,6 @@ def dense_refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tu
     y = refine.trimap(naive.pamr(guide, m.unsqueeze(1)).squeeze(1), beta_l=cfg.beta_l, beta_h=cfg.beta_h)
     fine = naive.fine_map(f_aff, m, close, beta=cfg.beta, t=cfg.t)
     return naive.affinity_loss(f_aff, y, close), maps.normalise_map(fine, cfg.map_range)
-
-
-def descend(model: USPL, batch: Batch) -> None:
-    """One step of training: Eq. (11), its gradient, Adam."""
-    if not hasattr(model, "optimizer"):
-        adam = torch.optim.Adam(schedule.groups(model, model.heads(), model.cfg))
-        model.optimizer = adam  # its state belongs to the step
-    losses = Objective(model)(batch, torch.Generator().manual_seed(0), TrainingProgress(True, model.cfg.delta, 0.0))
-    model.optimizer.zero_grad()
-    losses["loss"].backward()
-    model.optimizer.step()
 
 
 _IMAGE = "ResNet50 with random weights, 224 x 224, sound encoded before"

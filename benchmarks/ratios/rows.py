@@ -1,7 +1,7 @@
 """All rows of the table by name, in its order."""
 
-from benchmarks import rows_data, rows_metrics, rows_model, rows_refinement
-from benchmarks.row import Row
+from benchmarks.ratios import rows_data, rows_metrics, rows_model, rows_refinement
+from benchmarks.ratios.row import Row
 
 ROWS: dict[str, Row] = {
     row.name: row for row in (*rows_refinement.ROWS, *rows_model.ROWS, *rows_data.ROWS, *rows_metrics.ROWS)

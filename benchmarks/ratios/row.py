@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.timing import Call
+from benchmarks.ratios.timing import Call
 
 Make = Callable[[torch.device], dict[str, "Side"]]
 

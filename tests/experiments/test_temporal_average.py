@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import temporal
 from tests.helpers.data_sample import sample
 from uspl.config import Config
 from uspl.data import AVSBench
 from uspl.evaluation.evaluate import evaluate
+from uspl.experiments import temporal_average
 from uspl.model import USPL
 from uspl.video.frame_maps import FramePrediction
 
@@ -39,20 +39,20 @@ def told(clips: AVSBench, late: int) -> Any:
 
 def test_the_last_frame_of_each_second_is_scored(clips: AVSBench, monkeypatch: pytest.MonkeyPatch) -> None:
     model = USPL(Config.tiny())
-    monkeypatch.setattr(temporal, "frame_maps", told(clips, late=0))
-    right = temporal.scored(model, clips, 0.0)
+    monkeypatch.setattr(temporal_average, "frame_maps", told(clips, late=0))
+    right = temporal_average.scored(model, clips, 0.0)
     assert right["miou"] == 1
     areas = torch.stack([clips[k].mask for k in range(len(clips))]).float().mean((1, 2)).view(-1, SECONDS)
     changes = 2 * areas.sum(1) - areas[:, -1]  # each mask comes and goes; the last one ends with its film
     assert right["flicker"] == pytest.approx(changes.mean().item() / (FPS * SECONDS - 1), rel=1e-4)
-    monkeypatch.setattr(temporal, "frame_maps", told(clips, late=1))
-    assert temporal.scored(model, clips, 0.0)["miou"] == 0
+    monkeypatch.setattr(temporal_average, "frame_maps", told(clips, late=1))
+    assert temporal_average.scored(model, clips, 0.0)["miou"] == 0
 
 
 def test_without_an_average_it_is_the_score_of_the_frames(clips: AVSBench) -> None:
     torch.manual_seed(3)
     model = USPL(Config.tiny()).eval()
     alone = evaluate(model, clips, maps=("m_crs",), listen=False)["scores"]["m_crs"]["miou"]
-    films = {s: temporal.scored(model, clips, s, map="m_crs") for s in (0.0, 1e6)}
+    films = {s: temporal_average.scored(model, clips, s, map="m_crs") for s in (0.0, 1e6)}
     assert films[0.0]["miou"] == pytest.approx(alone, abs=0.01)
     assert films[1e6]["flicker"] < films[0.0]["flicker"]

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks import naive
-from benchmarks.row import Make, Row, Side, normal, random, share
+from benchmarks.ratios import naive
+from benchmarks.ratios.row import Make, Row, Side, normal, random, share
 from uspl import refine, walk
 from uspl.affinity import affinity, affinity_labels, affinity_loss, offsets
 from uspl.kernels import affinity_autograd

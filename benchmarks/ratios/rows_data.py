@@ -11,8 +11,8 @@ from PIL import Image
 from scipy.io import wavfile
 from torch import Tensor
 
-from benchmarks import naive_media
-from benchmarks.row import Make, Row, Side
+from benchmarks.ratios import naive_media
+from benchmarks.ratios.row import Make, Row, Side
 from uspl import audio, media
 from uspl.data.batch import MEAN, STD
 from uspl.media.image import picture

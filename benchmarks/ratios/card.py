@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.timing import Call, by_events, repeats
+from benchmarks.ratios.timing import Call, by_events, repeats
 
 
 def ceilings() -> dict[str, float]:

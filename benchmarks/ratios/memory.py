@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 
 
@@ -21,7 +21,7 @@ def peaks(row: str, *, threads: int = 1) -> dict[str, tuple[float, float]] | Non
     """Peaks in MiB, {variant: (base, ours)}, of a row; None where the system does not tell."""
     if not Path("/proc/self/clear_refs").exists():
         return None
-    command = [sys.executable, "-m", "benchmarks.memory", row, "--threads", str(threads)]
+    command = [sys.executable, "-m", "benchmarks.ratios.memory", row, "--threads", str(threads)]
     environment = {**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return {variant: (base, ours) for variant, (base, ours) in json.loads(done.stdout.splitlines()[-1]).items()}
@@ -49,7 +49,7 @@ def main() -> None:
     """Print the peaks of one row as JSON."""
     import torch
 
-    from benchmarks.rows import ROWS
+    from benchmarks.ratios.rows import ROWS
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("row", choices=sorted(ROWS))

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from benchmarks import naive
-from benchmarks.row import Row, Side, random
+from benchmarks.ratios import naive
+from benchmarks.ratios.row import Row, Side, random
 from uspl import metrics
 
 N, SIZE = 20, 224
