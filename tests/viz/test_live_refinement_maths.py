@@ -6,7 +6,7 @@ import torch
 
 from tests.helpers.live_figures import flat
 from tests.helpers.refinement_figures import Js, floats
-from tests.helpers.values import SHAPES, normal, random
+from tests.helpers.values import SHAPES, normal, random, trimap
 from uspl import affinity, maps, metrics, refine, walk
 from uspl.kernels import affinity_autograd
 from uspl.maps import resize
@@ -73,7 +73,7 @@ def test_eq_5_in_levels_is_the_trimap(javascript: Js, low: float, high: float) -
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shape", [*SHAPES, (9, 8)])
 def test_eq_6_counts_of_pairs(javascript: Js, shape: tuple[int, int], metric: str) -> None:
-    y = torch.tensor([0, 1, 255], dtype=torch.uint8)[(3 * random(6, 1, *shape)).long()]
+    y = trimap(6, 1, *shape)
     for r in (1, 4):
         label = affinity.affinity_labels(y, r=r, metric=metric)
         inside = int(affinity_autograd.inside(affinity.offsets(r, metric=metric), *shape).sum())
