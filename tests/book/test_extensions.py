@@ -59,9 +59,10 @@ def test_arrays_of_a_figure_become_a_script(tmp_path: Path) -> None:
     ]
     light = lazy.lighter("<p></p>".join(figures), at, media)
     for k in (1, 2):
-        assert (media / f"live-{k}.js").read_text() == f'uspl.viz.quantize["live-{k}"] = {{"k": {k}}};\n'
+        assert (media / f"live-{k}.js").read_text() == f'uspl.held["live-{k}"] = {{"k": {k}}};\n'
         assert f'id="live-{k}" data-held="../_static/media/live-{k}.js" data-kind="walk"><div></div><script>go' in light
     assert "application/json" not in light
+    assert "uspl.held[id]" in (ROOT / "uspl" / "viz" / "js" / "base.js").read_text()  # who reads the script
 
 
 def test_what_no_page_needs_is_left_out(tmp_path: Path) -> None:
