@@ -1,6 +1,7 @@
 """What a temporal average of maps costs and gains: the frames that are scored, and how much a mask trembles."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from tests.helpers.data_sample import sample
 from uspl.config import Config
+from uspl.core.errors import DataError
 from uspl.data import AVSBench
 from uspl.evaluation.evaluate import evaluate
 from uspl.experiments import temporal_average
@@ -56,3 +58,13 @@ def test_without_an_average_it_is_the_score_of_the_frames(clips: AVSBench) -> No
     films = {s: temporal_average.scored(model, clips, s, map="m_crs") for s in (0.0, 1e6)}
     assert films[0.0]["miou"] == pytest.approx(alone, abs=0.01)
     assert films[1e6]["flicker"] < films[0.0]["flicker"]
+
+
+def test_a_frame_without_truth_is_refused(clips: AVSBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    dark = torch.zeros(112, 112)
+    moment = FramePrediction(0.0, np.zeros((112, 112, 3), np.uint8), dark, dark, 1.0, 0.0, True)
+    monkeypatch.setattr(temporal_average, "frame_maps", lambda *_, **__: [moment])
+    blank = [replace(clips[k], mask=None) for k in range(len(clips))]
+    monkeypatch.setattr(AVSBench, "__getitem__", lambda _, k: blank[k])
+    with pytest.raises(DataError, match="has no ground truth to score its film by"):
+        temporal_average.scored(USPL(Config.tiny()), clips, 0.0)
