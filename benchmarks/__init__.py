@@ -1,5 +1,4 @@
-"""How many times as fast as its equation each function is: `make bench`.
+"""What things take: a module here is a command that writes a record, `python -m benchmarks.NAME`.
 
-`rows*.py` say what is compared, `naive*.py` hold the references written from the equations, `timing.py` and `memory.py`
-measure, `run.py` prints the table and writes the record.
+`run` measures the functions against their equations as they read, out of `ratios`; `costs` is the book's page of costs.
 """

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.run import about
+from benchmarks.machine import about
 from uspl.core import record
 
 CLIPS = "--level standard --seed 1 --size 112 --seconds 3 --train 1280 --val 200 --test 300 --negative 0"

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.run import about
+from benchmarks.machine import about
 from uspl.core import record
 
 GOAL_MS = 30.0

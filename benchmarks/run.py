@@ -1,20 +1,18 @@
 """The table of ratios: `make bench`, or `python -m benchmarks.run --row walk`."""
 
 import argparse
-import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import card, memory, timing
-from benchmarks.row import Disagreement, Row, check
-from benchmarks.rows import chosen
+from benchmarks.machine import about
+from benchmarks.ratios import card, memory, timing
+from benchmarks.ratios.row import Disagreement, Row, check
+from benchmarks.ratios.rows import chosen
 from uspl.core import record
 
 HEAD = (
@@ -81,31 +79,6 @@ def lines(name: str, values: dict[str, Any]) -> list[str]:
         )
         name = ""
     return found
-
-
-def about(*, threads: int, wall: bool, pairs: int) -> dict[str, Any]:
-    """The machine and the method, as far as `record.environment` does not tell them."""
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "load": [round(v, 2) for v in os.getloadavg()],
-        "clock": "wall" if wall else "processor",
-        "pairs": pairs,
-        "threads": threads,
-        "tools": {name: version(name) for name in ("numba", "scipy", "librosa", "resampy", "pillow")},
-    }
-
-
-def processor() -> str:
-    """The model of the processor, where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

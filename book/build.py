@@ -6,50 +6,51 @@ python book/build.py --notebooks runs/tiny --out runs/tiny   # those just execut
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
+from api_pages import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy unless the copy is the same, so that an unchanged page is not rendered again."""
-    if target.exists() and target.read_bytes() == source.read_bytes():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target)
+def contents() -> dict[str, Any]:
+    """The table of contents, with the pages of the library below `book/api`."""
+    toc: dict[str, Any] = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    for chapter in [c for part in toc["parts"] for c in part["chapters"] if c["file"] == "book/api"]:
+        chapter["sections"] = [{"file": f"book/{name}"} for name in pages() if name != "api"]
+    return toc
 
 
 def stage(notebooks: Path, target: Path, *, draft: bool) -> None:
-    """Pages, pictures and notebooks in one tree with the repository's own relative paths."""
-    wanted = {}
+    """Pages, pictures and notebooks in one tree with the repository's own relative paths; what did not change stays."""
+    wanted = {target / "book" / f"{name}.md": text.encode() for name, text in pages().items()}
     for path in sorted((ROOT / "book").iterdir()):
         if path.suffix in {".md", ".bib", ".yml"}:
-            wanted[target / "book" / path.name] = path
+            wanted[target / "book" / path.name] = path.read_bytes()
     for path in sorted((ROOT / "book" / "_static").iterdir()):
-        wanted[target / "book" / "_static" / path.name] = path
-    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+        wanted[target / "book" / "_static" / path.name] = path.read_bytes()
+    toc = contents()
     for name in [c["file"] for part in toc["parts"] for c in part["chapters"]]:
         path = notebooks / f"{Path(name).name}.ipynb"  # a run with other parameters is no chapter
         if name.startswith("notebooks/") and path.is_file():
-            wanted[target / "notebooks" / path.name] = path
-    if target.exists():
-        for old in [p for p in target.rglob("*") if p.is_file() and p not in wanted and p.name != "_toc.yml"]:
-            old.unlink()
-    for to, source in wanted.items():
-        copy(source, to)
+            wanted[target / "notebooks" / path.name] = path.read_bytes()
     if draft:  # chapters not yet written are left out; a real build stops at them
+        there = {path.relative_to(target).with_suffix("").as_posix() for path in wanted}
         for part in toc["parts"]:
-            part["chapters"] = [c for c in part["chapters"] if any(target.glob(c["file"] + ".*"))]
+            part["chapters"] = [c for c in part["chapters"] if c["file"] in there]
         toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
-    text = yaml.safe_dump(toc, sort_keys=False)
-    if not (target / "_toc.yml").exists() or (target / "_toc.yml").read_text() != text:
-        (target / "_toc.yml").write_text(text)
+    wanted[target / "_toc.yml"] = yaml.safe_dump(toc, sort_keys=False).encode()
+    for old in [p for p in target.rglob("*") if p.is_file() and p not in wanted]:
+        old.unlink()
+    for path, data in wanted.items():
+        if not path.exists() or path.read_bytes() != data:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import yaml
+from build import contents
 
 ROOT = Path(__file__).resolve().parent.parent
 # Pictures load when they are seen; on paper all of them are.
@@ -19,7 +19,7 @@ LOAD = "Promise.all([...document.images].map(i => (i.loading = 'eager', i.decode
 
 def pages() -> list[str]:
     """Addresses of all pages below the root of the book, in order."""
-    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    toc = contents()
     chapters = [c for part in toc["parts"] for c in part["chapters"]]
     files = [toc["root"], *(page["file"] for c in chapters for page in (c, *c.get("sections", ())))]
     return [f"{name}.html" for name in files]

@@ -52,7 +52,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def javascript(browser: Any) -> Iterator[Callable[..., Any]]:
-    """`javascript("({a, b}) => uspl.maths.f(a, b)", a=[...], b=2)`: what the scripts of `uspl/js` compute."""
+    """`javascript("({a, b}) => uspl.maths.f(a, b)", a=[...], b=2)`: what the scripts of `uspl/viz/js` compute."""
     tab = browser.new_page()
     tab.goto("about:blank")
     for path in sorted((ROOT / "uspl" / "viz" / "js").glob("*.js")):  # base, drop, maths, ...

@@ -57,7 +57,7 @@ def lighter(text: str, page: Path, media: Path) -> str:
         return f'{found[1]}{later} src="{address}"'
 
     def arrays(found: re.Match[str]) -> str:
-        script = f'uspl.viz.quantize["{found["id"]}"] = {found["held"]};\n'.encode()
+        script = f'uspl.held["{found["id"]}"] = {found["held"]};\n'.encode()
         return f'{found["open"]} data-held="{store(found["id"] + ".js", script)}"{found["between"]}'
 
     text = SPARE.sub("", HELD.sub(arrays, URI.sub(file, text)))

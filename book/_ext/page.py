@@ -1,4 +1,4 @@
-"""Beyond the text of a page: how a chapter was run, and the modules of the library in the paper's order."""
+"""Beyond the text of a page: how a chapter was run, and words of docstrings as they stand."""
 
 import html
 import re
@@ -6,20 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import status
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
-
-LIBRARY = Path(__file__).resolve().parents[2] / "uspl"
-GROUPS = {
-    "method": ["align", "refine", "affinity", "walk", "segment", "model", "encoders", "audio", "config", "train"],
-    "judging": ["evaluate", "metrics", "protocols", "rules", "vsl", "slavc", "tally", "listen", "predict", "verdict"],
-    "data": ["data", "vggsound", "sets", "shapes", "media", "container", "picture", "logmel", "table", "doctor"],
-    "speed": ["fast", "pairs", "kernels", "kernels_maps", "deploy", "kept", "machine", "schedule", "patient"],
-    "video": ["run", "stream", "watch", "writer", "gate", "acts", "pretrained", "onnx"],
-    "book": ["viz", "html", "inpage", "figures", "figures_affinity", "held", "failures", "report"],
-    "peers": ["baselines", *(f"baselines.{p.stem}" for p in sorted((LIBRARY / "baselines").glob("[!_]*.py")))],
-    "tables": ["study", "tables", "standing", "oracles", "sweeps", "cells", "record", "command"],
-}
 
 
 def finish_page(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -58,36 +44,8 @@ def without_thebe(app: Any, config: Any) -> None:
                 app.disconnect(listener.id)
 
 
-class Library(SphinxDirective):
-    """`{library} group`: the modules of a group with their public names; `rest` are those of no group."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        named = [stem for group in GROUPS.values() for stem in group]
-        there = [p.stem for p in sorted(LIBRARY.glob("*.py")) if not p.stem.startswith("_")]
-        stems = GROUPS.get(self.arguments[0]) or [stem for stem in there if stem not in named]
-        self.env.note_dependency(__file__)  # a module that moves to another page leaves this one
-        lines = []
-        for stem in stems:
-            file = LIBRARY / f"{stem.replace('.', '/')}.py"
-            self.env.note_dependency(str(file if file.is_file() else LIBRARY / stem / "__init__.py"))
-            lines += [
-                f"## uspl.{stem}",
-                "",
-                "```{eval-rst}",
-                f".. automodule:: uspl.{stem}",
-                "   :members:",
-                "   :ignore-module-all:",
-                "```",
-                "",
-            ]
-        return list(self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True))
-
-
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
-    app.add_directive("library", Library)
     app.connect("autodoc-process-docstring", plain_words, priority=400)
     app.connect("autodoc-skip-member", without_words)
     app.connect("config-inited", without_thebe, priority=0)

@@ -2,6 +2,7 @@
 
 import base64
 import doctest
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,8 +10,10 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
+sys.path[:0] = [str(ROOT / "book"), str(ROOT / "book" / "_ext")]
 
+import api_pages  # noqa: E402
+import build  # noqa: E402
 import lazy  # noqa: E402
 import mathml  # noqa: E402
 import status  # noqa: E402
@@ -56,9 +59,10 @@ def test_arrays_of_a_figure_become_a_script(tmp_path: Path) -> None:
     ]
     light = lazy.lighter("<p></p>".join(figures), at, media)
     for k in (1, 2):
-        assert (media / f"live-{k}.js").read_text() == f'uspl.viz.quantize["live-{k}"] = {{"k": {k}}};\n'
+        assert (media / f"live-{k}.js").read_text() == f'uspl.held["live-{k}"] = {{"k": {k}}};\n'
         assert f'id="live-{k}" data-held="../_static/media/live-{k}.js" data-kind="walk"><div></div><script>go' in light
     assert "application/json" not in light
+    assert "uspl.held[id]" in (ROOT / "uspl" / "viz" / "js" / "base.js").read_text()  # who reads the script
 
 
 def test_what_no_page_needs_is_left_out(tmp_path: Path) -> None:
@@ -99,3 +103,40 @@ def test_formulas() -> None:
     assert '<mi>log</mi><mspace width="0.17em"/><mn>2</mn>' in mathml.mathml(r"\log 2", block=False)
     assert "<mi>log</mi><mo" in mathml.mathml(r"\log(2)", block=False)
     assert 'alttext="a &lt; b"' in mathml.mathml("a < b", block=False)
+
+
+def package(folder: Path, says: str = '"""Walks."""') -> Path:
+    """A library with a method of three modules and a package of two."""
+    library = folder / "uspl"
+    (library / "room" / "inner").mkdir(parents=True)
+    files = {"walk": 'def go():\n    """Eq. (7): goes."""', "align": 'def go():\n    r"""Eq. (1): looks."""', "a": ""}
+    files |= {"room/__init__": says, "room/z": "", "room/inner/__init__": "", "room/inner/b": "", "room/_own": ""}
+    for name, text in ({"__init__": "", "__main__": ""} | files).items():
+        (library / f"{name}.py").write_text(text)
+    return library
+
+
+def test_pages_of_the_library_follow_its_packages(tmp_path: Path) -> None:
+    pages = api_pages.pages(package(tmp_path))
+    named = {page: re.findall(r"automodule:: (\S+)", text) for page, text in pages.items()}
+    inside = ["uspl.room", "uspl.room.inner", "uspl.room.inner.b", "uspl.room.z"]
+    assert named == {"api": ["uspl.align", "uspl.walk", "uspl.a"], "api_room": inside}
+    assert "- {doc}`room <api_room>`: Walks." in pages["api"]
+    (tmp_path / "uspl" / "room" / "new.py").write_text("")
+    assert ".. automodule:: uspl.room.new" in api_pages.pages(tmp_path / "uspl")["api_room"]
+
+
+def test_a_package_says_what_it_is_for(tmp_path: Path) -> None:
+    sentence = "`uspl/room/__init__.py` must say in a docstring what the package is for."
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        api_pages.pages(package(tmp_path, says=""))
+
+
+def test_every_module_stands_on_one_page_and_every_page_in_the_contents() -> None:
+    pages = api_pages.pages()
+    named = sorted(name for text in pages.values() for name in re.findall(r"automodule:: (\S+)", text))
+    files = [p.relative_to(ROOT).with_suffix("") for p in (ROOT / "uspl").rglob("*.py")]
+    modules = {".".join(f.parts).removesuffix(".__init__") for f in files} - {"uspl", "uspl.__main__"}
+    assert named == sorted(modules)
+    (api,) = (c for part in build.contents()["parts"] for c in part["chapters"] if c["file"] == "book/api")
+    assert [s["file"] for s in api["sections"]] == [f"book/{name}" for name in pages if name != "api"]

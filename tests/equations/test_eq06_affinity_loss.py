@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import SHAPES, normal, random, reference
+from tests.helpers.values import SHAPES, normal, reference, trimap
 from uspl.affinity import affinity_labels, affinity_loss, offsets, to_dense
 from uspl.kernels import affinity_autograd
 
@@ -17,10 +17,6 @@ pytestmark = pytest.mark.usefixtures("either")
 shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 999)
 metrics = st.sampled_from(["euclidean", "chebyshev"])
-
-
-def some_trimap(seed: int, *shape: int) -> Tensor:
-    return torch.tensor([0, 1, 255], dtype=torch.uint8)[(3 * random(seed, *shape)).long()]
 
 
 def dense_labels(y_tri: Tensor, r: int, metric: str) -> Tensor:
@@ -54,7 +50,7 @@ def slow(f: Tensor, y: Tensor, r: int, metric: str, reduce: str, balanced: bool)
 
 @given(seeds, shapes, st.integers(1, 3), metrics, st.sampled_from(["mean", "sum"]), st.booleans())
 def test_is_the_loop(seed: int, shape: tuple[int, int], r: int, metric: str, reduce: str, balanced: bool) -> None:
-    f, y = normal(seed, 1, 2, *shape, dtype=torch.float64), some_trimap(seed + 1, 1, *shape)
+    f, y = normal(seed, 1, 2, *shape, dtype=torch.float64), trimap(seed + 1, 1, *shape)
     got = affinity_loss(f, y, r=r, metric=metric, reduce=reduce, balanced=balanced)
     assert got.item() == pytest.approx(slow(f[0], y[0], r, metric, reduce, balanced), rel=1e-9, abs=1e-12)
 
@@ -143,14 +139,14 @@ def test_counts_the_stored_pairs(tag: str, metric: str) -> None:
 @pytest.mark.parametrize("reduce", ["mean", "sum"])
 @pytest.mark.parametrize("balanced", [True, False])
 def test_gradient(reduce: str, balanced: bool) -> None:
-    f, y = normal(3, 2, 2, 3, 3, dtype=torch.float64).requires_grad_(), some_trimap(4, 2, 3, 3)
+    f, y = normal(3, 2, 2, 3, 3, dtype=torch.float64).requires_grad_(), trimap(4, 2, 3, 3)
     assert torch.autograd.gradcheck(lambda f: affinity_loss(f, y, r=2, reduce=reduce, balanced=balanced), (f,))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
 def test_nothing_underflows_or_overflows(scale: float) -> None:
     """Sums over many channels would give A = 0, equal features A = 1."""
-    f, y = (scale * normal(0, 1, 256, 4, 4)).requires_grad_(), some_trimap(1, 1, 4, 4)
+    f, y = (scale * normal(0, 1, 256, 4, 4)).requires_grad_(), trimap(1, 1, 4, 4)
     loss = affinity_loss(f, y, r=3, reduce="sum")
     loss.backward()
     assert f.grad is not None
@@ -172,13 +168,13 @@ def test_equal_features_with_unlike_labels_stay_finite() -> None:
 
 @given(seeds, st.permutations(range(3)))
 def test_permuting_the_batch_changes_nothing(seed: int, order: list[int]) -> None:
-    f, y = normal(seed, 3, 2, 4, 4, dtype=torch.float64), some_trimap(seed + 1, 3, 4, 4)
+    f, y = normal(seed, 3, 2, 4, 4, dtype=torch.float64), trimap(seed + 1, 3, 4, 4)
     torch.testing.assert_close(affinity_loss(f[order], y[order], r=3), affinity_loss(f, y, r=3))
 
 
 @given(seeds)
 def test_ignored_pixels_carry_no_gradient(seed: int) -> None:
-    f, y = normal(seed, 2, 3, 5, 5).requires_grad_(), some_trimap(seed + 1, 2, 5, 5)
+    f, y = normal(seed, 2, 3, 5, 5).requires_grad_(), trimap(seed + 1, 2, 5, 5)
     affinity_loss(f, y, r=3).backward()
     assert f.grad is not None
     assert f.grad[(y == 255)[:, None].expand_as(f)].abs().sum() == 0
@@ -187,7 +183,7 @@ def test_ignored_pixels_carry_no_gradient(seed: int) -> None:
 
 @given(seeds, metrics)
 def test_naming_the_other_class_changes_nothing(seed: int, metric: str) -> None:
-    f, y = normal(seed, 1, 2, 4, 4), some_trimap(seed + 1, 1, 4, 4)
+    f, y = normal(seed, 1, 2, 4, 4), trimap(seed + 1, 1, 4, 4)
     turned = torch.where(y == 255, y, 1 - y)
     torch.testing.assert_close(affinity_loss(f, turned, r=3, metric=metric), affinity_loss(f, y, r=3, metric=metric))
 
@@ -195,7 +191,7 @@ def test_naming_the_other_class_changes_nothing(seed: int, metric: str) -> None:
 @given(seeds)
 def test_a_draw_of_offsets_is_their_share_of_the_pairs(seed: int) -> None:
     """Training draws a few offsets per step: all of them are the whole loss."""
-    f, y = normal(seed, 1, 2, 5, 5), some_trimap(seed + 1, 1, 5, 5)
+    f, y = normal(seed, 1, 2, 5, 5), trimap(seed + 1, 1, 5, 5)
     whole = affinity_autograd.loss(f, y, offsets(3).flip(0), reduce="mean", balanced=True)
     torch.testing.assert_close(whole, affinity_loss(f, y, r=3))
 

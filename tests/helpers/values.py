@@ -58,6 +58,11 @@ def normal(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def trimap(seed: int, *shape: int) -> Tensor:
+    """Three-way maps of 0, 1 and 255."""
+    return torch.tensor([0, 1, 255], dtype=torch.uint8)[(3 * random(seed, *shape)).long()]
+
+
 def recipe(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights every implementation can make: an integer hash of (place in the state dict, flat index)."""
     return {key: _hashed(i, key, value) for i, (key, value) in enumerate(state.items())}

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.values import SHAPES, normal, random
-from uspl.affinity import affinity, affinity_labels, affinity_loss, offsets
+from tests.helpers.values import SHAPES, normal, random, trimap
+from uspl.affinity import affinity, affinity_loss
 from uspl.config import Config
-from uspl.kernels import affinity_autograd, dispatch
+from uspl.kernels import dispatch
 from uspl.model import USPL
 from uspl.refine import pamr, par
 from uspl.walk import random_walk
@@ -25,10 +25,6 @@ Function = Callable[..., Tensor]
 def of(dtype: torch.dtype, x: Tensor) -> Tensor:
     """The same numbers in another type; drawn in it, they would be others."""
     return x.to(dtype)
-
-
-def trimap(seed: int, *shape: int) -> Tensor:
-    return torch.tensor([0, 1, 255], dtype=torch.uint8)[(3 * random(seed, *shape)).long()]
 
 
 def refined(function: Function) -> Function:
@@ -265,24 +261,3 @@ def test_commands_say_that_they_compile(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["check", "--help"])
     assert logging.getLogger("uspl.kernels").isEnabledFor(logging.INFO)
-
-
-# Labels and distances that the loss is made of
-
-
-@pytest.mark.parametrize("metric", ["euclidean", "chebyshev"])
-def test_the_loss_counts_what_the_labels_say(metric: str) -> None:
-    f, y, offs = normal(0, 2, 4, 7, 5), trimap(1, 2, 7, 5), offsets(3, metric=metric)
-    labels = affinity_labels(y, r=3, metric=metric)
-    sums, pull = dispatch.loss(f.permute(0, 2, 3, 1).contiguous(), y, offs, 0.25, affinity_autograd.D_MIN)
-    assert sums[2:].tolist() == [(labels == 1).sum(), (labels == 0).sum()]
-    assert torch.equal(pull > 0, labels == 1)
-    assert torch.equal(pull < 0, labels == 0)
-
-
-@pytest.mark.parametrize("many", [1, 2, 5])
-def test_maps_that_share_their_affinities_walk_as_each_would_alone(many: int) -> None:
-    m, a = random(0, many, 6, 7), affinity(normal(1, 1, 3, 6, 7), r=3)
-    how: dict = {"beta": 5, "t": 6, "r": 3}
-    together = random_walk(m, a.expand(many, -1, -1, -1), **how)
-    torch.testing.assert_close(together, torch.cat([random_walk(x[None], a, **how) for x in m]), atol=0, rtol=0)

@@ -12,14 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import run
+from benchmarks.ratios import memory, naive, naive_media, timing
+from benchmarks.ratios.row import Disagreement, Row, Side, check, share
+from benchmarks.ratios.rows import ROWS, chosen
+from benchmarks.ratios.rows_data import pictures, tones
 from tests.helpers.values import ROOT, normal, random
-
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import memory, naive, naive_media, run, timing
-from benchmarks.row import Disagreement, Row, Side, check, share
-from benchmarks.rows import ROWS, chosen
-from benchmarks.rows_data import pictures, tones
 from uspl import affinity, audio, metrics, refine, walk
 
 sides = st.integers(2, 7)
@@ -144,7 +142,7 @@ def test_an_unknown_row_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[s
 
 def test_a_peak_is_what_a_call_holds_at_once() -> None:
     code = (
-        "import torch; from benchmarks.memory import peak; one = lambda: torch.ones(2**22);"
+        "import torch; from benchmarks.ratios.memory import peak; one = lambda: torch.ones(2**22);"
         "print(peak(one), peak(lambda: one() + one()), peak(lambda: [one().sum() for _ in range(9)]))"
     )
     environment = {**os.environ, **memory.ENVIRONMENT, "PYTHONPATH": str(ROOT)}

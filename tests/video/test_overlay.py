@@ -1,63 +1,22 @@
 """`uspl run`: any film becomes an overlay with its sound, or one sentence and no file."""
 
-import itertools
 import json
-import math
-from collections.abc import Callable, Iterator
-from fractions import Fraction
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from tests.helpers import broken_films as films
 from tests.helpers.models import small, trained
-from uspl.audio import around
+from tests.helpers.overlays import go, mark, model, shown
 from uspl.cli import main
-from uspl.data.batch import MEAN, STD
 from uspl.gate import Gate
-from uspl.inference.localizer import MAPS, Localizer
-from uspl.inference.predict import patches
-from uspl.maps import resize
-from uspl.media import waveform
-from uspl.media.stream import loudest, open_audio, pictures
-from uspl.model import USPL
 from uspl.pretrained import save_pretrained
-from uspl.video import frame_maps, overlay
-
-RATE = 16_000
-
-
-@lru_cache(maxsize=1)
-def model() -> USPL:
-    """Untrained: its coarse map, divided by its maximum, marks something in every frame."""
-    return trained(small()).eval()
-
-
-def mark(video: Path, out: Path, *, map: str = "m", gate: Gate | None = None, **options: Any) -> dict[str, Any]:
-    return overlay.mark_video(video, out, model=Localizer(model(), map=map, gate=gate), **options)
-
-
-def watch(video: Path, *, map: str, gate: Gate | None = None, **options: Any) -> Iterator[frame_maps.FramePrediction]:
-    return frame_maps.frame_maps(Localizer(model(), map=map, gate=gate), video, **options)
-
-
-def go(video: Path, **options: Any) -> tuple[dict[str, Any], Path]:
-    """What `run` says, and where it wrote the film, its JSON and its masks."""
-    home = video.parent / "out"
-    home.mkdir(exist_ok=True)
-    files = {"json": home / "film.json", "masks": home / "masks"}
-    return mark(video, home / "film.mp4", map="m_crs", **{**files, **options}), home
-
-
-def shown(path: Path) -> list[tuple[float, np.ndarray]]:
-    return list(pictures(path))
-
+from uspl.video import overlay
 
 FILMS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     "plain.mp4": ({}, (32, 32)),
@@ -112,74 +71,6 @@ def test_a_rotated_film_comes_out_upright(tmp_path: Path) -> None:
         assert (frame.width, frame.height, frame.rotation) == (32, 48, 0)
     wanted, got = shown(source)[8][1], shown(home / "film.mp4")[8][1]
     assert (wanted.mean((1, 2))[0] > wanted.mean((1, 2))[-1]) == (got.mean((1, 2))[0] > got.mean((1, 2))[-1])
-
-
-def clicks(path: Path, codec: str, *, rate: int, start: float = 0.0) -> Path:
-    """A film with bursts of sound at 0.5 and 1.6 s after its start, in a codec."""
-    films.make(path.with_suffix(".pictures.mkv"), seconds=2.5, layout=None, pictures_late=start)
-    time = np.arange(round(2.5 * rate)) / rate
-    wave = sum(np.exp(-(((time - at) / 0.004) ** 2)) * np.sin(2 * np.pi * 900 * time) for at in (0.5, 1.6))
-    with av.open(str(path.with_suffix(".pictures.mkv"))) as old, av.open(str(path), "w") as box:
-        film = box.add_stream_from_template(old.streams.video[0])
-        voice = box.add_stream(codec, rate=rate, layout="mono")
-        form = "s16" if codec in ("pcm_s16le", "flac") else "fltp"
-        samples = wave[None].astype(np.float32) if form == "fltp" else (wave[None] * 32767).astype("<i2")
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=form, layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, round(start * rate), Fraction(1, rate)
-        box.mux(voice.encode(frame))
-        box.mux(voice.encode(None))
-        for packet in old.demux(video=0):
-            if packet.pts is not None:
-                packet.stream = film
-                box.mux(packet)
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-@pytest.mark.parametrize(
-    ("codec", "rate", "start", "kept"),
-    [
-        ("aac", 44100, 0.0, "aac"),
-        ("flac", 44100, 0.0, "aac"),
-        ("pcm_s16le", 22050, 3.0, "aac"),
-        ("ac3", 48000, 3.0, "ac3"),
-    ],
-)
-def test_the_sound_stays_in_sync(codec: str, rate: int, start: float, kept: str, suffix: str, tmp_path: Path) -> None:
-    source = clicks(tmp_path / "clicks.mkv", codec, rate=rate, start=start)
-    out = tmp_path / f"out{suffix}"
-    mark(source, out, map="m_crs")
-    with av.open(str(out)) as box:
-        assert box.streams.audio[0].codec_context.codec.canonical_name == kept
-        assert box.streams.audio[0].codec_context.sample_rate == rate
-    before, after = waveform(source, 48_000), waveform(out, 48_000)
-    n = min(len(before), len(after))
-    assert n > 2.3 * 48_000
-    shift = torch.fft.irfft(torch.fft.rfft(before[:n]) * torch.fft.rfft(after[:n]).conj(), n).argmax().item()
-    assert min(shift, n - shift) <= 0.003 * 48_000
-    first = next(time for time, _ in pictures(source))
-    assert next(time for time, _ in pictures(out)) == pytest.approx(first, abs=2e-3)
-
-
-def test_silence_empties_the_mask(tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mkv", heard=1.0, seconds=3.5)
-    found, home = go(source, gate=Gate(loudness=-40, cosine=-1))
-    rows = json.loads((home / "film.json").read_text())["frames"]
-    assert {row["open"] for row in rows if row["time"] <= 1} == {True}
-    late = [k for k, row in enumerate(rows) if row["time"] >= 2.1]
-    assert late
-    after = shown(home / "film.mp4")
-    for k in late:
-        assert (rows[k]["open"], rows[k]["area"], rows[k]["box"], rows[k]["peak"]) == (False, 0, None, 0)
-        assert not np.asarray(Image.open(home / f"masks/{k:06d}.png")).any()
-        assert np.ptp(after[k][1].astype(int), axis=2).max() <= 12  # grey, as far as H.264 keeps it
-    assert any(row["area"] > 0 for row in rows)
-    assert found["open"] == pytest.approx(np.mean([row["open"] for row in rows]), abs=1e-4)
-
-
-def test_noise_that_agrees_with_nothing_empties_the_mask(tmp_path: Path) -> None:
-    found, _ = go(films.make(tmp_path / "film.mp4"), gate=Gate(cosine=1))
-    assert (found["open"], found["area"]) == (0, 0)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -322,116 +213,3 @@ def test_a_film_of_another_kind_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "films" / "sounding_shapes.json").write_text("{}")
     main.main(words)
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("name", MAPS)
-def test_maps_are_the_models(name: str, tmp_path: Path) -> None:
-    """Frames of the model's own size, so that nothing is resized; the sound is cut from the whole wave."""
-    source = films.make(tmp_path / "film.mp4")
-    wave = waveform(source)
-    moments = list(watch(source, map=name, smooth=0))
-    for k in (0, 11, 23):
-        image = torch.from_numpy(moments[k].picture).permute(2, 0, 1)[None].float() / 255
-        image = (image - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-        sound = patches(model(), around(wave, k / 8, 1.0))[None]
-        with torch.no_grad():
-            maps = model()(image, sound)
-        expected = {"m_crs": maps.m_norm, "m_fine": maps.m_fine, "m": maps.m}[name]
-        if name != "m_crs":
-            torch.testing.assert_close(moments[k].map, resize(expected, 32)[0], atol=1e-4, rtol=1e-4)
-        assert moments[k].cosine == pytest.approx(maps.m_crs.max().item(), abs=1e-4)
-
-
-def test_smoothing_forgets_with_time_and_begins_anew_behind_silence(tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mkv", times=films.UNEVEN, heard=1.0, grey=lambda n: 16 * n)
-    gate = Gate(loudness=-20.0)
-    moments = list(watch(source, map="m", gate=gate, smooth=0.3))
-    assert {m.open for m in moments} == {True, False}
-    last: tuple[float, torch.Tensor] | None = None
-    for moment in moments:
-        if not moment.open:
-            assert not moment.map.any()
-            last = None
-            continue
-        a = 0.0 if last is None else math.exp(-(moment.time - last[0]) / 0.3)
-        expected = moment.single if last is None else a * last[1] + (1 - a) * moment.single
-        torch.testing.assert_close(moment.map, expected)
-        last = moment.time, moment.map
-    plain = list(watch(source, map="m", gate=gate, smooth=0))
-    assert all(torch.equal(m.map, m.single) for m in plain)
-    assert all(torch.equal(p.single, m.single) for p, m in zip(plain, moments, strict=True))
-
-
-def test_flicker_is_the_share_of_pixels_that_change(tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mp4", grey=lambda n: 120 * (n % 2))
-    moments = list(watch(source, map="m_crs", smooth=0.5))
-    for name in ("map", "single"):
-        masks = [getattr(m, name) > 0.5 for m in moments]
-        changes = [(a != b).float().mean().item() for a, b in itertools.pairwise(masks)]
-        found = go(source, smooth=0.5)[0]["flicker"]["smoothed" if name == "map" else "single"]
-        assert found == pytest.approx(np.mean(changes), abs=1e-5)
-        (tmp_path / "out/masks").rename(tmp_path / f"masks-{name}")
-    assert found > 0
-    with pytest.raises(ValueError, match=r"^`map` must be one of m_crs, m_fine, m; got 'm_cos'\.$"):
-        next(watch(source, map="m_cos"))
-
-
-def test_paint_is_grey_in_silence_and_cividis_where_it_sounds() -> None:
-    picture = np.full((24, 32, 3), (10, 100, 190), np.uint8)
-    m = torch.zeros(8, 8)
-    mask = np.zeros((24, 32), bool)
-    assert (overlay.paint(picture, m, mask) == 100).all()
-    m[:, 4:] = 1
-    mask[:, 16:] = True
-    painted = overlay.paint(picture, m, mask)
-    assert (painted[:, :13] == 100).all()
-    assert (painted[:, 16] == 255).all()  # the border of the mask
-    np.testing.assert_allclose(painted[12, 26], [0.35 * 100 + 0.65 * c for c in (253, 231, 55)], atol=3)
-
-
-TIMES = [0.0, 0.05, 0.4, 0.5, 0.9, 1.3, 1.31, 2.2, 2.49, 2.5, 2.9, 3.0]
-
-
-@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 5.0])
-def test_the_sound_around_a_frame_is_that_of_the_whole_wave(seconds: float, tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mkv", rate=44100, layout="stereo", late=0.3, heard=2.7)
-    wave = waveform(source)
-    with open_audio(source, seconds) as window:
-        for time in TIMES:
-            if time * RATE <= len(wave):
-                torch.testing.assert_close(window.around(time), around(wave, time, seconds), atol=1e-6, rtol=0)
-
-
-def test_a_frame_after_the_end_of_the_sound_hears_zeros(tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mkv", heard=1.0)
-    with open_audio(source, 1.0) as window:
-        end = len(waveform(source)) / RATE
-        heard = window.around(end + 0.25)
-        assert heard[: RATE * 3 // 4 - 1].abs().max() > 0.1
-        assert not heard[RATE * 3 // 4 + 1 :].any()
-        assert not window.around(end + 1.1).any()
-
-
-def test_no_more_sound_is_kept_than_is_needed(tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mkv", seconds=40.0, fps=2)
-    with open_audio(source, 1.0) as window:
-        for time in range(39):
-            window.around(float(time))
-            assert len(window._held) < 3 * RATE
-
-
-def test_pictures_are_decoded_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = films.make(tmp_path / "film.mp4", seconds=30.0)
-    made: list[float] = []
-    monkeypatch.setattr(frame_maps, "pictures", lambda path: (made.append(p[0]) or p for p in pictures(path)))
-    moments = watch(source, map="m_crs")
-    next(moments)
-    assert len(made) == frame_maps.BATCH
-    moments.close()
-
-
-def test_the_loudest_second_is_found_early(tmp_path: Path) -> None:
-    source = films.make(tmp_path / "film.mkv", loud=0.2)
-    assert loudest(source) == pytest.approx(20 * math.log10(0.2 / math.sqrt(2)), abs=0.2)
-    assert loudest(source, enough=-90) == pytest.approx(loudest(source), abs=0.5)
-    assert loudest(films.make(tmp_path / "silent.mkv", loud=0)) == -100
