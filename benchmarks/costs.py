@@ -33,6 +33,7 @@ from uspl import align, maps, refine
 from uspl.affinity import affinity, offsets
 from uspl.config import Config
 from uspl.core import record
+from uspl.core.paths import results_folder
 from uspl.core.progress import TrainingProgress
 from uspl.data import AVSBench
 from uspl.data.batch import Batch
@@ -444,7 +445,7 @@ def main() -> None:
     """Measure the parts asked for, all but `memory` without a name, and write a record of each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; by default all but memory")
-    parser.add_argument("--out", type=Path, default=Path("results/costs"), help="folder of the records")
+    parser.add_argument("--out", type=Path, default=results_folder(below="costs"), help="folder of the records")
     parser.add_argument("--peaks", choices=("paths", "step"), help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run import about
-from uspl.core import record
+from uspl.core import paths, record
 
 CLIPS = "--level standard --seed 1 --size 112 --seconds 3 --train 1280 --val 200 --test 300 --negative 0"
 USPL = "-c 'from uspl.cli.main import main; main()'"
@@ -48,7 +48,7 @@ def main() -> None:
     """Measure both, print a line a phase, write the record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__)
     parser.add_argument("sources", nargs=2, type=Path, metavar="CHECKOUT")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/end-to-end.json"))
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="bench/end-to-end.json"))
     asked = parser.parse_args()
     told: dict[str, Any] = {"before": {}, "after": {}}
     machine = about(threads=os.cpu_count() or 1, wall=True, pairs=1)

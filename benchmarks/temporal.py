@@ -10,7 +10,7 @@ import torch
 
 from uspl import metrics
 from uspl.config import Config
-from uspl.core import record
+from uspl.core import paths, record
 from uspl.data import AVSBench, sounding_shapes
 from uspl.inference.localizer import Localizer
 from uspl.model import USPL
@@ -49,7 +49,7 @@ def scored(model: USPL, clips: AVSBench, smooth: float, map: str = "m") -> dict[
     return {"miou": sum(ious) / len(ious), "flicker": sum(flicker) / len(flicker)}
 
 
-def measured(root: Path, seeds: Sequence[int], runs: str | Path = "runs", split: str = "val") -> dict[str, object]:
+def measured(root: Path, seeds: Sequence[int], runs: str | Path | None = None, split: str = "val") -> dict[str, object]:
     """`scored` for the paper's recipe, each seed and each time constant, in the order of the seeds."""
     values: dict[str, dict[str, list[float]]] = {str(s): {"miou": [], "flicker": []} for s in SMOOTH}
     for seed in seeds:
@@ -66,8 +66,8 @@ def measured(root: Path, seeds: Sequence[int], runs: str | Path = "runs", split:
 def main() -> None:
     """Train what is not there, score, write the record, print its path."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.temporal", description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/sounding-shapes"))
-    parser.add_argument("--out", type=Path, default=Path("results/temporal/sounding-shapes.json"))
+    parser.add_argument("--data", type=Path, default=paths.data_folder())
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="temporal/sounding-shapes.json"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     asked = parser.parse_args()
     start = time.perf_counter()

@@ -109,7 +109,7 @@ def test_train_and_evaluate_from_the_shell(capsys: pytest.CaptureFixture[str], t
     assert record.read(tmp_path / "r.json")["scores"] == values["scores"]
     assert values["listening"] == {}
     (folder,) = (tmp_path / "runs").glob("full-*")
-    words = ["--data", str(sample()), "--split", "test", "--checkpoint", str(folder), "--listen"]
+    words = ["--data", str(sample()), "--split", "test", "--checkpoint", str(folder), "--audio-sensitivity"]
     main.main(["evaluate", *words, "--protocol", "avsbench", "vggss-absolute(val)", "--out", str(tmp_path / "p.json")])
     text = capsys.readouterr().out
     assert "### vggss-absolute(val) for m_fine" in text

@@ -34,7 +34,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_file_of_the_project() -> None:
-    tables = {s.table: s for s in grid.read(ROOT / "sweeps.yml")}
+    tables = {s.table: s for s in grid.read()}
     assert {n: len(s.cells) for n, s in tables.items()} == {3: 0, 4: 5, 5: 6, 6: 4, 7: 4, 8: 16, 9: 11}
     assert study.BEST in [c.changes for c in tables[9].cells], "Config.best() is no row of Table 9."
     for s in tables.values():
