@@ -101,6 +101,26 @@ def test_cells_run_on_validation_and_are_shown(tmp_path: Path) -> None:
     assert "| beta 10, t 8 |  |  | not run | 0.4500 | `uspl sweep --table 8 --cell beta-10-t-8` |" in text
 
 
+def test_the_list_of_tables_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [s.table for s in grid.read()] == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_kernel_is_shut_down_without_an_interrupt(tmp_path: Path) -> None:
+    """An interrupt of a kernel that has nothing to do is an error in its log, one after each chapter."""
+    page, told = tmp_path / "page.ipynb", tmp_path / "interrupted"
+    cells = [
+        f"import pathlib, tempfile\ntold = pathlib.Path({str(told)!r})",
+        f"held = tempfile.TemporaryDirectory(dir={str(tmp_path)!r})",
+        "get_ipython().kernel.saved_sigint_handler = lambda *_: told.write_text('yes')",
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    made = [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata=kernel), page)
+    grid_runner.execute(page, tmp_path / "ran.ipynb", {}, progress_bar=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["page.ipynb", "ran.ipynb"], "What it held is let go of."
+
+
 def test_an_edited_record_is_refused_with_the_line(tmp_path: Path) -> None:
     (found,) = grid.read(write(tmp_path, TABLE))
     cell = found.cells[0]
