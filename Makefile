@@ -37,7 +37,7 @@ notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
-	echo "The book: $(CURDIR)/$(RUNS)/_build/html/index.html"
+	echo "The book: $(abspath $(RUNS))/_build/html/index.html"
 
 help: ## this list
 	@$(LINES) $(MAKEFILE_LIST)

@@ -166,6 +166,14 @@ def test_make_hands_the_tier_and_the_data_over() -> None:
         assert "--out 'runs/best' --tier 'best' --data 'mine'" in done.stdout
 
 
+def test_make_uses_uspl_home(tmp_path: Path) -> None:
+    command = ["make", "-n", "-B", "notebooks", f"USPL_HOME={tmp_path}", "VENV=", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"--out '{tmp_path}/runs/tiny'" in done.stdout
+    assert f'sounding_shapes("{tmp_path}/data/sounding-shapes")' in done.stdout
+    assert "--data" not in done.stdout
+
+
 @pytest.mark.slow
 def test_a_chapter_without_a_tier_is_not_given_one(tmp_path: Path) -> None:
     done = execute("07_ablations", "--out", str(tmp_path), "--tier", "best", "--data", "mine")
