@@ -104,6 +104,11 @@ def test_cells_run_on_validation_and_are_shown(tmp_path: Path) -> None:
 def test_the_list_of_tables_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert [s.table for s in grid.read()] == [3, 4, 5, 6, 7, 8, 9]
+    page = nbformat.read(grid_runner.PAGE, as_version=4)
+    parameters = next(c.source for c in page.cells if "parameters" in c.metadata.get("tags", []))
+    assert {"data = None", "out = None", "runs = None"} <= {
+        line.partition("  #")[0] for line in parameters.splitlines()
+    }
 
 
 def test_a_kernel_is_shut_down_without_an_interrupt(tmp_path: Path) -> None:
