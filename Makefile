@@ -19,9 +19,11 @@ INSTALLED := $(PREFIX)/.uspl-installed
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 TIER := tiny
-DATA := data/sounding-shapes
+SHAPES := $(if $(USPL_HOME),$(USPL_HOME)/)data/sounding-shapes
+DATA := $(SHAPES)
 SEEDS := 1
-RUNS := runs/$(TIER)
+RUNS := $(if $(USPL_HOME),$(USPL_HOME)/)runs/$(TIER)
+CHOSEN = $(if $(filter-out tiny,$(TIER)),--tier '$(TIER)') $(if $(filter-out $(SHAPES),$(DATA)),--data '$(DATA)')
 LIBRARY := $(shell find uspl -name '*.py' -o -name '*.js' -o -name '*.j2')
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
@@ -35,7 +37,7 @@ notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
-	echo "The book: $(CURDIR)/$(RUNS)/_build/html/index.html"
+	echo "The book: $(abspath $(RUNS))/_build/html/index.html"
 
 help: ## this list
 	@$(LINES) $(MAKEFILE_LIST)
@@ -57,7 +59,7 @@ $(DATA).stamp: $(wildcard uspl/data/synthetic/*.py uspl/data/prepare/avsbench.py
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 
 $(RUNS)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(DATA).stamp | $(INSTALLED)
-	@$(PY) book/execute.py $* --out $(RUNS)
+	@$(PY) book/execute.py $* --out '$(RUNS)' $(CHOSEN)
 
 $(RUNS)/.book: $(EXECUTED) $(BOOK) | $(INSTALLED)
 	@$(PY) book/build.py --notebooks $(RUNS) --out $(RUNS) > /dev/null
@@ -76,7 +78,7 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 bench: install ## times against the equations as they read, all rows or some: make bench ROW=walk
 	@$(PY) -m benchmarks.run $(if $(ROW),--row $(ROW))
 
-run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
+run: install $(if $(filter $(SHAPES),$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
 	@parameters=() options=()
 	for pair in $(P); do
 	  name="$${pair%%=*}" value="$${pair#*=}"
@@ -85,18 +87,18 @@ run: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## one notebook: 
 	  [ "$$value" = True ] || options+=("$$value")
 	done
 	if [ -z "$(NB)" ]; then
-	  $(PREFIX)/bin/uspl study --tier $(TIER) --data '$(DATA)' --out results/$(TIER) --variants full --seeds $(SEEDS) "$${options[@]}"
+	  $(PREFIX)/bin/uspl study --tier $(TIER) --data '$(DATA)' --out '$(if $(USPL_HOME),$(USPL_HOME)/)results/$(TIER)' --variants full --seeds $(SEEDS) "$${options[@]}"
 	  exit
 	fi
 	slug="$$(printf '%s' '$(P)' | tr -c 'A-Za-z0-9._' '-')"
 	out="$(RUNS)/$(NB)$${slug:+-$$slug}.ipynb"
-	$(PY) book/execute.py '$(NB)' --out $(RUNS) --slug="$${slug:+-$$slug}" "$${parameters[@]}"
+	$(PY) book/execute.py '$(NB)' --out '$(RUNS)' $(CHOSEN) --slug="$${slug:+-$$slug}" "$${parameters[@]}"
 	echo "The notebook: $$out"
 
 pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
 	@$(PY) book/pdf.py
 
-sweep: install $(if $(filter data/sounding-shapes,$(DATA)),data) ## the cells of the paper's Tables 3 to 8, or of one: make sweep TABLE=8 SEEDS=3
+sweep: install $(if $(filter $(SHAPES),$(DATA)),data) ## the cells of the paper's Tables 3 to 8, or of one: make sweep TABLE=8 SEEDS=3
 	@$(PREFIX)/bin/uspl sweep $(if $(TABLE),--table $(TABLE)) $(if $(CELL),--cell '$(CELL)') --tier $(TIER) --data '$(DATA)' --seeds $(if $(filter command line,$(origin SEEDS)),$(SEEDS),3) $(if $(JOBS),--jobs $(JOBS))
 
 serve: book ## the book on http://localhost:8000

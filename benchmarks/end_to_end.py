@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import about
-from uspl.core import record
+from uspl.core import paths, record
 
 CLIPS = "--level standard --seed 1 --size 112 --seconds 3 --train 1280 --val 200 --test 300 --negative 0"
 USPL = "-c 'from uspl.cli.main import main; main()'"
@@ -20,7 +20,7 @@ PHASES = {
     "draw": "{source}/data_scripts/make_sounding_shapes.py data " + CLIPS,
     "prepare": "{source}/data_scripts/prepare_avsbench.py data",
     "train": USPL + " train --data data --runs runs --seed 1",
-    "evaluate": USPL + " evaluate --data data --runs runs --seed 1 --split test --listen --json",
+    "evaluate": USPL + " evaluate --data data --runs runs --seed 1 --split test {listen} --json",
 }
 
 
@@ -28,7 +28,7 @@ def measured(source: Path, folder: Path) -> dict[str, dict[str, float]]:
     """Seconds of each phase, on the wall and of processors, with the library of `source`, in an empty folder."""
     found = {}
     for name, command in PHASES.items():
-        words = shlex.split(command.format(source=source))
+        words = shlex.split(command.format(source=source, listen=listen(source)))
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         environment = os.environ | {"PYTHONPATH": str(source)}
         subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, check=True)
@@ -36,6 +36,12 @@ def measured(source: Path, folder: Path) -> dict[str, dict[str, float]]:
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         found[name] = {"wall_s": round(wall, 1), "processor_s": round(spent, 1)}
     return found
+
+
+def listen(source: Path) -> str:
+    """What the checkout calls the option for other sounds."""
+    file = source / "uspl" / "cli" / "main.py"
+    return "--audio-sensitivity" if file.is_file() and "audio_sensitivity" in file.read_text() else "--listen"
 
 
 def commit(source: Path) -> str:
@@ -48,7 +54,7 @@ def main() -> None:
     """Measure both, print a line a phase, write the record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__)
     parser.add_argument("sources", nargs=2, type=Path, metavar="CHECKOUT")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/end-to-end.json"))
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="bench/end-to-end.json"))
     asked = parser.parse_args()
     told: dict[str, Any] = {"before": {}, "after": {}}
     machine = about(threads=os.cpu_count() or 1, wall=True, pairs=1)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import about
-from uspl.core import record
+from uspl.core import paths, record
 
 GOAL_MS = 30.0
 ROUNDS = 3  # each range is passed so often; the first pass includes what the browser compiles
@@ -110,7 +110,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--book", type=Path, default=Path("_build/html"), help="folder of the built pages")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/figures.json"))
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="bench/figures.json"))
     asked = parser.parse_args()
     machine = about(threads=os.cpu_count() or 1, wall=True, pairs=ROUNDS)
     with sync_playwright() as p:

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from uspl.core import record
+from uspl.core import paths, record
 from uspl.core.record import read
 from uspl.data import sounding_shapes
 from uspl.media import waveform
@@ -73,8 +73,8 @@ def measured(film: Path, out: Path, given: list[str]) -> dict[str, float]:
 def main() -> None:
     """Make the films, run each, print a line, write the record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.film", description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/sounding-shapes"))
-    parser.add_argument("--out", type=Path, default=Path("results/run/360p.json"))
+    parser.add_argument("--data", type=Path, default=paths.data_folder())
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="run/360p.json"))
     asked = parser.parse_args()
     root = sounding_shapes(asked.data)
     told = {}

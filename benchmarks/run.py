@@ -13,7 +13,7 @@ from benchmarks.machine import about
 from benchmarks.ratios import card, memory, timing
 from benchmarks.ratios.row import Disagreement, Row, check
 from benchmarks.ratios.rows import chosen
-from uspl.core import record
+from uspl.core import paths, record
 
 HEAD = (
     f"{'row':22s} {'variant':8s} {'naive ms':>9s} {'ours ms':>9s} {'ratio':>8s} {'range':>15s} "
@@ -29,7 +29,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--wall", action="store_true", help="wall clock instead of processor time")
     parser.add_argument("--pairs", type=int, default=7, help="how often each side is timed")
     parser.add_argument("--name", default="ratios", help="of the record")
-    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder of the record")
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="bench"), help="folder of the record")
     return parser.parse_args(arguments)
 
 

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from uspl.core import record
+from uspl.core import paths, record
 from uspl.data import sounding_shapes
 from uspl.experiments.temporal_average import measured
 
@@ -12,8 +12,8 @@ from uspl.experiments.temporal_average import measured
 def main() -> None:
     """Train what is not there, score, write the record, print its path."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.temporal", description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/sounding-shapes"))
-    parser.add_argument("--out", type=Path, default=Path("results/temporal/sounding-shapes.json"))
+    parser.add_argument("--data", type=Path, default=paths.data_folder())
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="temporal/sounding-shapes.json"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     asked = parser.parse_args()
     start = time.perf_counter()

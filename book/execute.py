@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import papermill
 from papermill.exceptions import PapermillExecutionError
 
+from uspl.cli.arguments import unknown
 from uspl.core import files, record
 from uspl.experiments import grid_runner
 
@@ -28,7 +30,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run one notebook; `target` appears when all of it has run, with `metadata.uspl`: environment and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / source.name
-        grid_runner.execute(source, ran, parameters, cwd=ROOT / "notebooks", progress_bar=sys.stderr.isatty())
+        grid_runner.execute(source, ran, parameters, progress_bar=sys.stderr.isatty())
         notebook = nbformat.read(ran, as_version=4)
         told = record.environment() | {"commit": commit()}
         told["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the kernel
@@ -75,16 +77,24 @@ def value(text: str) -> Any:
         return text
 
 
+def refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="+", metavar="CHAPTER")
     parser.add_argument("--out", type=Path, default=ROOT / "notebooks", help="folder; `notebooks/` itself if not said")
     parser.add_argument("--slug", default="", help="is added to the name of the file")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    parser.add_argument("--tier", help="as -p tier, for the chapters that have it")
+    parser.add_argument("--data", help="as -p data, for the chapters that have it")
     asked = parser.parse_args()
     given = {name: value(text) for name, text in asked.parameters}
-    if given and asked.out.resolve() == ROOT / "notebooks":
-        sys.exit("`--out` must be given with parameters: notebooks/ holds the chapters with their own defaults.")
+    offered = {name: text for name in ("tier", "data") if (text := getattr(asked, name)) is not None}
+    if (given or offered) and asked.out.resolve() == ROOT / "notebooks":
+        return refuse("`--out` must be given with parameters: notebooks/ holds the chapters with their own defaults.")
     os.environ.setdefault("USPL_STATIC", "1")  # nobody sits before these runs
     os.environ["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
     if len(asked.names) > 1:  # a process each: the peak of memory is that of all kernels of a process
@@ -94,9 +104,13 @@ def main() -> int:
         source = ROOT / "notebooks" / f"{Path(name).stem}.ipynb"
         if not source.is_file():
             there = ", ".join(p.stem for p in sorted(source.parent.glob("*.ipynb")))
-            sys.exit(f"There is no chapter {Path(name).stem!r}; there are {there}.")
+            return refuse(f"There is no chapter {Path(name).stem!r}; there are {there}.")
+        has = papermill.inspect_notebook(source)
+        if wrong := [parameter for parameter in given if parameter not in has]:
+            return refuse(unknown(f"`{source.stem}` has no parameter", wrong[0], has))
+        parameters = {name: text for name, text in offered.items() if name in has} | given
         try:
-            execute(source, asked.out / f"{source.stem}{asked.slug}.ipynb", given)
+            execute(source, asked.out / f"{source.stem}{asked.slug}.ipynb", parameters)
         except PapermillExecutionError as error:
             sys.exit(f"{source.name}, cell {error.exec_count}: {error.ename}: {error.evalue}")
         print(f"{source.stem}: run")

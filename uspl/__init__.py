@@ -4,8 +4,11 @@ The public names are found when they are first asked for, so that `import uspl` 
 """
 
 import importlib
+import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
+
+from uspl.core import old_names
 
 if TYPE_CHECKING:
     from uspl.affinity import affinity_loss
@@ -72,6 +75,8 @@ __all__ = [
     "transition",
     "trimap",
 ]
+
+sys.meta_path.append(old_names)
 
 
 def __getattr__(name: str) -> Any:

@@ -104,6 +104,84 @@ def test_cells_are_short_and_have_prose_between(chapter: Any) -> None:
     assert not pairs, f"No prose between cells {pairs} and the next."
 
 
+def test_code_fits_into_the_column(chapter: Any) -> None:
+    long = [line for c in code(chapter) for line in c.source.splitlines() if len(line) > 88]
+    assert not long, f"The column is 88 characters wide; longer: {long}."
+
+
+DRAWS = r"(viz\.(figure|maps_figure|sweep|live|player)|live_\w+\.\w+|Markdown\((tables|comparison_tables|grid))\b"
+
+
+def test_cells_that_only_draw_are_folded(chapter: Any) -> None:
+    """A figure or a table is to be seen, not the lines that colour it; what asserts or shows the library stays open."""
+    for c in code(chapter):
+        last = ast.parse(c.source).body[-1]
+        ends = ast.unparse(last) if isinstance(last, ast.Expr) else ""
+        opens = any(isinstance(n, ast.Assert) for n in tree(c)) or "viz.show(" in c.source
+        if re.match(DRAWS, ends) and not opens:
+            tags = c.metadata.get("tags", [])
+            assert {"hide-input", "hide-cell"} & set(tags), f"Fold it with the tag `hide-input`: {c.source[:80]}"
+
+
+def test_defaults_do_not_depend_on_the_working_directory(chapter: Any) -> None:
+    assert not [c.source for c in code(chapter) if "../" in c.source], "None is the folder of the project."
+    names = {n.id for n in tree(code(chapter)[0]) if isinstance(n, ast.Name)}
+    assert {"tier", "data"} <= names or chapter.stem in READS_ONLY, "`make run TIER=.. DATA=..` hands over both."
+    assert chapter.stem in READS_ONLY or "Config.tier(tier," in "".join(c.source for c in code(chapter))
+
+
+def execute(*words: str) -> Any:
+    command = [sys.executable, "book/execute.py", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:
+    done = execute("04_random_walk", "--out", str(tmp_path / "out"), "-p", "n_clps", "5")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "`04_random_walk` has no parameter `n_clps` (is `n_clips` meant?); "
+        "there are tier, data, device, seed, beta, t, reading, n_clips.\n"
+    )
+    done = execute("04_walk", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("There is no chapter '04_walk'; there are 01_data_preparation, ")
+    done = execute("04_random_walk", "--tier", "paper")
+    assert done.returncode == 2
+    assert done.stderr.startswith("`--out` must be given with parameters: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_make_refuses_a_misspelt_parameter() -> None:
+    command = ["make", "-o", "install", "-o", "data", "run", "NB=04_random_walk", "P=n_clps=5", "VENV="]
+    done = subprocess.run([*command, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "`04_random_walk` has no parameter `n_clps` (is `n_clips` meant?); there are tier, data, " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_make_hands_the_tier_and_the_data_over() -> None:
+    for target in (["run", "NB=04_random_walk"], ["-B", "notebooks"]):
+        command = ["make", "-n", *target, "TIER=best", "DATA=mine", "VENV=", f"PYTHON={sys.executable}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "--out 'runs/best' --tier 'best' --data 'mine'" in done.stdout
+
+
+def test_make_uses_uspl_home(tmp_path: Path) -> None:
+    command = ["make", "-n", "-B", "notebooks", f"USPL_HOME={tmp_path}", "VENV=", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"--out '{tmp_path}/runs/tiny'" in done.stdout
+    assert f'sounding_shapes("{tmp_path}/data/sounding-shapes")' in done.stdout
+    assert "--data" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_chapter_without_a_tier_is_not_given_one(tmp_path: Path) -> None:
+    done = execute("07_ablations", "--out", str(tmp_path), "--tier", "best", "--data", "mine")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "KeyboardInterrupt" not in done.stderr
+    assert nbformat.read(tmp_path / "07_ablations.ipynb", as_version=4).metadata.papermill.parameters == {}
+
+
 def test_nothing_is_defined_twice(chapter: Any) -> None:
     assert not [n for c in code(chapter) for n in tree(c) if isinstance(n, ast.ClassDef)], "Classes live in uspl/."
     assert all(c.source.strip() for c in chapter.cells), "There is an empty cell."
@@ -178,6 +256,7 @@ def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "WARNING" not in done.stderr
+    assert "ERROR" not in done.stderr
     ran = nbformat.read(tmp_path / f"{stem}.ipynb", as_version=4)
     assert [p.name for p in tmp_path.iterdir()] == [f"{stem}.ipynb"]
     assert not [o for o in outputs(ran) if o.get("name") == "stderr" or o.output_type == "error"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.data_sample import copy, sample
 from tests.helpers.models import TINY
+from tests.helpers.values import ROOT
 from uspl.cli import main
 from uspl.config import Config
 from uspl.core import record
@@ -64,6 +65,18 @@ def test_a_tier_gives_the_defaults(words: list[str], expected: Config, trained: 
             "uspl: `avsbench-batch(n)` needs a whole number",
         ),
         (["evaluate", "--boxes", "none.json"], "uspl: `none.json` is missing"),
+        (["sweeep"], "uspl: `uspl` has no command `sweeep` (is `sweep` meant?); there are train, evaluate, study, "),
+        (
+            ["sweep", "--tabel", "8"],
+            "uspl: `uspl sweep` has no option `--tabel` (is `--table` meant?); there are --table, --cell, --tier, ",
+        ),
+        (
+            ["study", "--sedes=1"],
+            "uspl: `uspl study` has no option `--sedes` (is `--seeds` meant?); there are --tier, ",
+        ),
+        (["train", "--dleta", "0.3"], "uspl: `uspl train` has no option `--dleta` (is `--delta` meant?); there are "),
+        (["run", "a.mp4", "--video", "b"], "uspl: `uspl run` has no option `--video`; there are --out, --map, "),
+        (["evaluate", "--listen"], "uspl: `--listen` of `uspl evaluate` is named `--audio-sensitivity`; write that.\n"),
         (["evaluate", "--checkpoint", "nowhere"], "uspl: `nowhere` holds no checkpoint: `config.json` is missing."),
     ],
 )
@@ -78,6 +91,34 @@ def test_a_mistake_is_one_sentence(
     assert error.startswith(sentence)
     assert error.count("\n") == 1
     assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "study", "readings", "sweep", "run", "export"])
+def test_help_tells_defaults_in_words(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main.main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "runs in the project's folder" in text
+    assert "data/sounding-shapes in the project's folder" in text
+    assert str(ROOT) not in text
+
+
+def test_defaults_are_found_from_any_folder(
+    trained: list[Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def instead(cfg: Config, data: Path, *, runs: Path | None, **_: object) -> tuple[None, dict[str, list[object]]]:
+        seen.extend([data, runs])
+        return None, {"history": []}
+
+    monkeypatch.setattr(loop, "train_or_load", instead)
+    monkeypatch.setenv("USPL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    main.main(["train"])
+    main.main(["train", "--data", "mine", "--runs", "there"])
+    assert seen == [tmp_path / "home/data/sounding-shapes", None, Path("mine"), Path("there")]
     assert not list(tmp_path.iterdir())
 
 
@@ -109,7 +150,7 @@ def test_train_and_evaluate_from_the_shell(capsys: pytest.CaptureFixture[str], t
     assert record.read(tmp_path / "r.json")["scores"] == values["scores"]
     assert values["listening"] == {}
     (folder,) = (tmp_path / "runs").glob("full-*")
-    words = ["--data", str(sample()), "--split", "test", "--checkpoint", str(folder), "--listen"]
+    words = ["--data", str(sample()), "--split", "test", "--checkpoint", str(folder), "--audio-sensitivity"]
     main.main(["evaluate", *words, "--protocol", "avsbench", "vggss-absolute(val)", "--out", str(tmp_path / "p.json")])
     text = capsys.readouterr().out
     assert "### vggss-absolute(val) for m_fine" in text

@@ -35,7 +35,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_file_of_the_project() -> None:
-    tables = {s.table: s for s in grid.read(ROOT / "sweeps.yml")}
+    tables = {s.table: s for s in grid.read()}
     assert {n: len(s.cells) for n, s in tables.items()} == {3: 0, 4: 5, 5: 6, 6: 4, 7: 4, 8: 16, 9: 11}
     assert study.BEST in [c.changes for c in tables[9].cells], "Config.best() is no row of Table 9."
     for s in tables.values():
@@ -100,6 +100,31 @@ def test_cells_run_on_validation_and_are_shown(tmp_path: Path) -> None:
     score = told["scores"]["m_fine"]["miou"]
     assert f"| beta 1, t 4 | {score:.3f} | {score:.3f} | run, 1 seed | |" in text
     assert "| beta 10, t 8 | | | not run | 0.4500 | `uspl sweep --table 8 --cell beta-10-t-8` |" in text
+
+
+def test_the_list_of_tables_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [s.table for s in grid.read()] == [3, 4, 5, 6, 7, 8, 9]
+    page = nbformat.read(grid_runner.PAGE, as_version=4)
+    parameters = next(c.source for c in page.cells if "parameters" in c.metadata.get("tags", []))
+    assert {"data = None", "out = None", "runs = None"} <= {
+        line.partition("  #")[0] for line in parameters.splitlines()
+    }
+
+
+def test_a_kernel_is_shut_down_without_an_interrupt(tmp_path: Path) -> None:
+    """An interrupt of a kernel that has nothing to do is an error in its log, one after each chapter."""
+    page, told = tmp_path / "page.ipynb", tmp_path / "interrupted"
+    cells = [
+        f"import pathlib, tempfile\ntold = pathlib.Path({str(told)!r})",
+        f"held = tempfile.TemporaryDirectory(dir={str(tmp_path)!r})",
+        "get_ipython().kernel.saved_sigint_handler = lambda *_: told.write_text('yes')",
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    made = [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata=kernel), page)
+    grid_runner.execute(page, tmp_path / "ran.ipynb", {}, progress_bar=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["page.ipynb", "ran.ipynb"], "What it held is let go of."
 
 
 def test_an_edited_record_is_refused_with_the_line(tmp_path: Path) -> None:

@@ -138,7 +138,10 @@ def test_a_bad_film_is_one_sentence_and_no_file(
         (["-o", "o.txt"], "`out` must end in .mp4, .mov, .mkv; got 'o.txt'."),
         (["-o", "o.mp4", "--smooth", "-1"], "`smooth` must be a number of seconds, at least 0; got -1.0."),
         (["-o", "o.mp4", "--checkpoint", "./none"], "`./none` is no folder that is there, and no id of a model"),
-        (["-o", "o.mp4", "--data", "none"], "`none` holds no clips to train on; `make data` makes them, --checkpoint"),
+        (
+            ["-o", "o.mp4", "--data", "none"],
+            "`none` holds no clips to train on; `uspl.data.sounding_shapes()` makes them, --checkpoint",
+        ),
     ],
 )
 def test_names_that_do_not_go_together(

@@ -4,8 +4,14 @@ import sys
 import time
 from json import dumps
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+
+from uspl.cli.arguments import in_project
+from uspl.core import paths
+
+Records = Annotated[Path | None, in_project("folder of the records, one per file", "results/annotations")]
 
 
 def check(
@@ -45,18 +51,18 @@ def check(
         raise SystemExit(1)
 
 
-def bounds(files: tyro.conf.Positional[tuple[Path, ...]], out: Path = Path("results/annotations")) -> None:
+def bounds(files: tyro.conf.Positional[tuple[Path, ...]], out: Records = None) -> None:
     """Floor and ceiling of each protocol on a box file (.json); VGG-SS test clips in a list of ids (any other file).
 
     Args:
         files: VGG-SS's box file, training lists.
-        out: folder of the records, one per file.
     """
     from uspl.core import record
     from uspl.evaluation.annotation_bounds import measure
 
+    folder = paths.results_folder(out, "annotations")
     for file in files:
         start = time.perf_counter()
         found = measure(file)
         about = {"command": f"uspl bounds {file.name}", "seconds": round(time.perf_counter() - start, 1)}
-        print(record.write(out / f"{file.name.partition('.')[0]}.json", about | found))
+        print(record.write(folder / f"{file.name.partition('.')[0]}.json", about | found))

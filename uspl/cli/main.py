@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from uspl.cli.arguments import in_project, refusal
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import sweep
 from uspl.cli.video import export, run
 from uspl.config import Config
+from uspl.core import paths
 
 if TYPE_CHECKING:
     from uspl.model import USPL
@@ -29,8 +31,10 @@ Tier = Annotated[
         'found better than the recipe, "paper" for section 4.1'
     ),
 ]
-Data = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout")]
-Clips = Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs")]
+Data = Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")]
+Clips = Annotated[
+    Path | None, in_project("folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs", "data/sounding-shapes")
+]
 Boxes = Annotated[Path | None, tyro.conf.arg(help="VGG-SS's box file; its pairs are scored instead of a split")]
 Protocols = Annotated[
     tuple[str, ...],
@@ -39,15 +43,18 @@ Protocols = Annotated[
     ),
 ]
 Listed = Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")]
-Runs = Annotated[Path, tyro.conf.arg(help="where checkpoints live")]
+Runs = Annotated[Path | None, in_project("where checkpoints live", "runs")]
+Study = Annotated[Path | None, in_project("where the records go, in a folder named as `data`", "results/first_light")]
+Readings = Annotated[Path | None, in_project("folder of the records", "results/readings")]
 TINY = Config.tiny()
+RENAMED = {"evaluate": {"--listen": "--audio-sensitivity"}}  # command -> old option -> its name today
 
 
 def train(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Data = Path("data/sounding-shapes"),
-    runs: Runs = Path("runs"),
+    data: Data = None,
+    runs: Runs = None,
     train_list: Listed = None,
     partial: bool = False,
     phase: Literal["warmup", "full"] = "full",
@@ -60,24 +67,26 @@ def train(
     """
     from uspl.train.loop import train_or_load
 
-    _, values = train_or_load(cfg, data, train_list=train_list, partial=partial, runs=runs, phase=phase)
+    _, values = train_or_load(
+        cfg, paths.data_folder(data), train_list=train_list, partial=partial, runs=runs, phase=phase
+    )
     print(dumps(values["history"][-1] if values["history"] else {}))
 
 
 def evaluate(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Clips = Path("data/sounding-shapes"),
+    data: Clips = None,
     split: str = "val",
     boxes: Boxes = None,
     silent: str | None = None,
     protocol: Protocols = (),
     maps: tuple[str, ...] = ("m_crs", "m_fine", "m"),
     val: Path | None = None,
-    listen: bool = False,
+    audio_sensitivity: bool = False,
     partial: bool = False,
     checkpoint: Path | None = None,
-    runs: Runs = Path("runs"),
+    runs: Runs = None,
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -88,7 +97,7 @@ def evaluate(
         silent: pairs in which nothing sounds: a split of `data`, or SLAVC's CSV; for slavc-extended.
         maps: m_crs, m_fine, m, or m_cos: Eq. 1 as (cos + 1) / 2, what SLAVC's confidence was made for.
         val: folder whose split "val" chooses the threshold of a protocol such as "vggss-absolute(val)"; default `data`.
-        listen: also other sounds, silence and noise: does the map follow?
+        audio_sensitivity: also other sounds, silence and noise: does the map follow?
         partial: score the clips that are there although others are missing; the record says so.
         checkpoint: folder of a trained model, with its own configuration; otherwise it is looked up in `runs`.
         out: also write the record to this file.
@@ -101,6 +110,7 @@ def evaluate(
     from uspl.experiments import report
     from uspl.train.checkpoint import stored
 
+    data = paths.data_folder(data)
     names = protocol or (("avsbench",) if boxes is None else ("vggss-half",))
     for name in names:
         named(name.replace("(val)", "(0.5)"))  # a wrong name is told before anything is loaded
@@ -110,7 +120,7 @@ def evaluate(
     clips = open_set(data, split, boxes=boxes, silent=silent, **given)
     val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
     model = _model(cfg, data, checkpoint, runs)
-    how: dict[str, Any] = {"listen": listen, "partial": partial, "workers": cfg.workers}
+    how: dict[str, Any] = {"listen": audio_sensitivity, "partial": partial, "workers": cfg.workers}
     values = run(model, clips, maps=maps, protocols=names, val_set=val_set, **how)
     about = {"config": cfg.as_dict(), "data": data.name, "seed": cfg.seed}
     about["split"] = split if boxes is None else boxes.name
@@ -119,7 +129,7 @@ def evaluate(
         record.write(out, about | values)
 
 
-def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
+def _model(cfg: Config, data: Path, folder: Path | None, runs: Path | None) -> USPL:
     """The model of a folder, or the one that `cfg` and `data` make."""
     from uspl.core.device import choose_device
     from uspl.data.metadata import TABLE
@@ -140,22 +150,21 @@ def _model(cfg: Config, data: Path, folder: Path | None, runs: Path) -> USPL:
 def study(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Clips = Path("data/sounding-shapes"),
-    out: Path = Path("results/first_light"),
+    data: Clips = None,
+    out: Study = None,
     seeds: tuple[int, ...] = (1, 2, 3),
     variants: tuple[str, ...] = (),
     split: str = "test",
-    test_data: Clips | None = None,
+    test_data: Path | None = None,
     boxes: Boxes = None,
     protocol: Protocols = (),
     train_list: Listed = None,
     partial: bool = False,
-    runs: Runs = Path("runs"),
+    runs: Runs = None,
 ) -> None:
     """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
 
     Args:
-        out: where the records go, in a folder named as `data`.
         seeds: training seeds.
         variants: rows of the table; all by default.
         split: "test", or "val" while a recipe is chosen.
@@ -165,6 +174,7 @@ def study(
     from uspl.experiments.study import VARIANTS
     from uspl.experiments.study import study as run
 
+    data, out = paths.data_folder(data), paths.results_folder(out, "first_light")
     options: dict[str, Any] = {"boxes": boxes, "protocols": protocol, "train_list": train_list, "partial": partial}
     options["test_data"] = test_data
     rows = variants or tuple(VARIANTS)
@@ -175,20 +185,19 @@ def study(
 def readings(
     cfg: Fields = TINY,
     tier: Tier = "tiny",
-    data: Data = Path("data/sounding-shapes"),
-    out: Path = Path("results/readings"),
+    data: Data = None,
+    out: Readings = None,
     only: tuple[int, ...] = (),
-    runs: Runs = Path("runs"),
+    runs: Runs = None,
 ) -> None:
     """What each open reading of the paper costs or gains on the validation split; resumable.
 
     Args:
-        out: folder of the records.
         only: numbers of readings; all that one run can show by default.
     """
     from uspl.experiments.readings import readings as run
 
-    for path in run(cfg, data, out, only=only, runs=runs):
+    for path in run(cfg, paths.data_folder(data), paths.results_folder(out, "readings"), only=only, runs=runs):
         print(path)
 
 
@@ -203,6 +212,8 @@ def main(args: list[str] | None = None) -> None:
             f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep)
         }
         commands |= {"check": check, "bounds": bounds, "run": run, "export": export}
+        if says := refusal(args, commands, RENAMED):
+            raise ValueError(says)
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"uspl: {error}", file=sys.stderr)

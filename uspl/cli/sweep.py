@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from uspl.cli.arguments import in_project
 from uspl.config import Config
+from uspl.core import paths
 
 TINY = Config.tiny()
 
@@ -16,11 +18,13 @@ def sweep(
     cell: str | None = None,
     cfg: Annotated[Config, tyro.conf.arg(name="")] = TINY,
     tier: Annotated[Literal["tiny", "paper"], tyro.conf.arg(help="what the cells change")] = "tiny",
-    data: Annotated[Path, tyro.conf.arg(help="folder in AVSBench-S4's layout")] = Path("data/sounding-shapes"),
-    out: Path = Path("results"),
+    data: Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")] = None,
+    out: Annotated[Path | None, in_project("where the records go, in `table<N>/<cell>`", "results")] = None,
     seeds: int = 3,
-    cells: Annotated[Path, tyro.conf.arg(help="the list of tables")] = Path("sweeps.yml"),
-    runs: Annotated[Path, tyro.conf.arg(help="where checkpoints and executed pages live")] = Path("runs"),
+    cells: Annotated[
+        Path | None, tyro.conf.arg(help="a list of tables", help_behavior_hint="(default: the library's own)")
+    ] = None,
+    runs: Annotated[Path | None, in_project("where checkpoints and executed pages live", "runs")] = None,
     jobs: int = 0,
     scheduler: str | None = None,
     redo: bool = False,
@@ -30,7 +34,6 @@ def sweep(
     Args:
         table: its number, or several; all of them by default.
         cell: only this one, for instance beta-10-t-8.
-        out: where the records go, in `table<N>/<cell>`.
         seeds: how many trainings each cell gets: seeds 1, 2, ...
         jobs: cells at a time; 0 is one for each core.
         scheduler: address of a Dask scheduler to run on, as it prints it when it starts.
@@ -40,6 +43,7 @@ def sweep(
 
     if seeds < 1 or jobs < 0:
         raise ValueError(f"`seeds` must be at least 1 and `jobs` at least 0; got {seeds} and {jobs}.")
+    data, out = paths.data_folder(data), paths.results_folder(out)
     tables = {s.table: s for s in grid.read(cells)}
     for number in table:
         if number not in tables:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from uspl.cli.arguments import in_project
 from uspl.config import SMOOTH, Config
+from uspl.core import paths
 
 if TYPE_CHECKING:
     from uspl.model import USPL
@@ -21,8 +23,8 @@ Model = Annotated[
         "model of seed 1, which is trained on `data` if it is not in `runs`"
     ),
 ]
-Data = Annotated[Path, tyro.conf.arg(help="folder of Sounding Shapes, for the model by default")]
-Runs = Annotated[Path, tyro.conf.arg(help="where checkpoints live")]
+Data = Annotated[Path | None, in_project("folder of Sounding Shapes, for the model by default", "data/sounding-shapes")]
+Runs = Annotated[Path | None, in_project("where checkpoints live", "runs")]
 
 
 def run(
@@ -34,8 +36,8 @@ def run(
     masks: Path | None = None,
     gate: bool = True,
     checkpoint: Model = None,
-    data: Data = Path("data/sounding-shapes"),
-    runs: Runs = Path("runs"),
+    data: Data = None,
+    runs: Runs = None,
     device: str = "auto",
 ) -> None:
     """Mark what sounds in a video: an overlay with its sound, and if asked for a JSON and a mask of each frame.
@@ -87,8 +89,8 @@ def export(
     out: Path | None = None,
     onnx: Path | None = None,
     checkpoint: Model = None,
-    data: Data = Path("data/sounding-shapes"),
-    runs: Runs = Path("runs"),
+    data: Data = None,
+    runs: Runs = None,
 ) -> None:
     """Write a trained model as a folder to share (config.json, model.safetensors, README.md), or as ONNX.
 
@@ -107,15 +109,18 @@ def export(
         print(export_onnx(model, onnx))
 
 
-def _model(checkpoint: str | None, data: Path, runs: Path, device: str) -> USPL:
+def _model(checkpoint: str | None, data: Path | None, runs: Path | None, device: str) -> USPL:
     from uspl.data.metadata import TABLE
     from uspl.experiments.default_model import trained
     from uspl.model import USPL
 
     if checkpoint is not None:
         return USPL.from_pretrained(checkpoint, device=device)
+    data = paths.data_folder(data)
     if not (data / TABLE).is_file():
-        raise ValueError(f"`{data}` holds no clips to train on; `make data` makes them, --checkpoint names a model.")
+        raise ValueError(
+            f"`{data}` holds no clips to train on; `uspl.data.sounding_shapes()` makes them, --checkpoint names one."
+        )
     return trained(Config.tiny(seed=1, device=device), data, runs=runs)
 
 

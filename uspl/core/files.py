@@ -6,6 +6,8 @@ from pathlib import Path
 
 from uspl.core.errors import DataError
 
+_ELSEWHERE = "name another folder, or set USPL_HOME to one"
+
 
 def present(path: str | Path) -> Path:
     """The path, if a file with content lies there; a `DataError` says what lies there instead."""
@@ -24,6 +26,18 @@ def present(path: str | Path) -> Path:
     return file
 
 
+def make_folder(folder: Path) -> Path:
+    """The folder, made where it is missing; a `DataError` says why nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        able = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise DataError(folder, f"cannot be made: {error.strerror}; {_ELSEWHERE}") from None
+    if not able:
+        raise DataError(folder, f"cannot be written; {_ELSEWHERE}")
+    return folder
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all: a temporary file beside it, then a rename."""
     write_bytes(path, text.encode())
@@ -31,7 +45,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """As `write_text`, for bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)

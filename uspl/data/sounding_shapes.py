@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
+from uspl.core import paths
 from uspl.core.errors import DataError
+from uspl.core.files import make_folder
 from uspl.core.progress import has_kernel
 from uspl.data.metadata import TABLE, read_table
 
@@ -18,7 +20,7 @@ SHAPES, MARKER = "Sounding Shapes", "sounding_shapes.json"  # name of the set, a
 
 
 def sounding_shapes(
-    root: str | Path = "data/sounding-shapes",
+    root: str | Path | None = None,
     *,
     level: Literal["standard", "hard"] = "standard",
     train: int = 1280,
@@ -34,7 +36,8 @@ def sounding_shapes(
     """Make and prepare Sounding Shapes where it is missing or incomplete; returns the folder.
 
     Args:
-        root: folder; one that holds more clips of the same kind is taken as it is.
+        root: folder; one that holds more clips of the same kind is taken as it is. None is `data/sounding-shapes`, or
+            `data/sounding-shapes-hard`, in the project's folder.
         level: preset of the generator.
         train, val, test, negative: clips per split; `negative` (sound from elsewhere, silence) by the level.
         seed: of every scene and sound.
@@ -44,17 +47,18 @@ def sounding_shapes(
         progress: show the progress bars of the two scripts on stderr; None shows them where a person looks.
 
     Raises:
-        DataError: the scripts refuse; the message is theirs.
+        DataError: the folder cannot be written, or the scripts refuse; the message is theirs.
     """
     counts = {"train": train, "val": val, "test": test, "negative": (100, 0)[level == "standard"]}
     counts["negative"] = counts["negative"] if negative is None else negative
-    folder, made = Path(root), {"level": level, "seed": seed, "size": size, "seconds": seconds}
+    name = "sounding-shapes" if level == "standard" else f"sounding-shapes-{level}"
+    folder, made = paths.data_folder(root, name), {"level": level, "seed": seed, "size": size, "seconds": seconds}
     if _complete(folder, made, counts):
         return folder
     progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
     given = [str(x) for k, v in {**made, **counts}.items() for x in (f"--{k}", v)]
     many = [] if workers is None else ["--workers", str(workers)]
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with FileLock(folder.parent / f".{folder.name}.lock"):
         if not _complete(folder, made, counts):  # another process made it, while this one waited
             _run("uspl.cli.make_sounding_shapes", [str(folder), *given, *many], progress)

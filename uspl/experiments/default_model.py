@@ -13,7 +13,7 @@ from uspl.train.loop import train_or_load
 from uspl.video.gate_calibration import calibrate
 
 
-def trained(cfg: Config, data: str | Path, *, runs: str | Path = "runs") -> USPL:
+def trained(cfg: Config, data: str | Path, *, runs: str | Path | None = None) -> USPL:
     """The model of `train_or_load` with its gate, which is calibrated on validation once and kept beside the weights.
 
     Raises:

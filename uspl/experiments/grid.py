@@ -1,4 +1,4 @@
-"""The paper's Tables 3 to 8 as lists of cells, read from `sweeps.yml`; `cells` runs them, chapter 07 shows them."""
+"""The paper's Tables 3 to 8 as lists of cells, from `sweeps.yml`; `grid_runner` runs them, chapter 07 shows them."""
 
 import itertools
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from uspl.core.tables import markdown_table
 from uspl.experiments.study import VARIANTS
 from uspl.experiments.tables import mean_and_half_range
 
+TABLES = Path(__file__).with_name("sweeps.yml")
 KEYS = ("table", "title", "notebook", "command", "record", "variant", "map", "grid", "cells", "paper")
 
 
@@ -48,18 +49,19 @@ class Sweep(NamedTuple):
     record: str = ""  # what the command writes
 
 
-def read(path: str | Path = "sweeps.yml") -> list[Sweep]:
-    """The tables of a file.
+def read(path: str | Path | None = None) -> list[Sweep]:
+    """The tables of a file; None is the one of the project.
 
     Raises:
         ValueError: not YAML, an unknown key, map, variant or field, or a value outside its field's range: with file
             and line.
     """
+    path = Path(path or TABLES)
     try:
-        root = yaml.compose(Path(path).read_text(), Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(f"`{path}` is not a readable list of tables: {' '.join(str(error).split())}.") from error
-    return [_sweep(node, Path(path)) for node in root.value]
+    return [_sweep(node, path) for node in root.value]
 
 
 def only(sweep: Sweep, cell: str) -> Sweep:

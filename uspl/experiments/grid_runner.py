@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from uspl.config import Config
+from uspl.core import paths
+from uspl.core.files import make_folder
 from uspl.core.progress import has_kernel
 from uspl.experiments.grid import Cell, Sweep, place
 
@@ -45,7 +47,7 @@ def run(
     results: str | Path,
     *,
     seeds: Sequence[int] = (1, 2, 3),
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     workers: int = 0,
     scheduler: str | None = None,
     redo: bool = False,
@@ -61,7 +63,7 @@ def run(
         data: folder in AVSBench-S4's layout; only its splits "train" and "val" are opened.
         results: a record for each cell and seed goes to `table<N>/<cell>/<data>`.
         seeds: training seeds.
-        runs: where checkpoints live, and below `tables` the executed pages.
+        runs: where checkpoints live, and below `tables` the executed pages; None is `runs` in the project's folder.
         workers: cells at a time, each with its share of the cores; 0 is one for each core.
         scheduler: address of a Dask scheduler to run on instead; its workers start in the same folder.
         redo: also cells that have a record.
@@ -72,7 +74,7 @@ def run(
     Raises:
         ValueError: papermill, or with `scheduler` Dask, is not installed.
     """
-    cores = os.cpu_count() or 1
+    cores, runs = os.cpu_count() or 1, paths.runs_folder(runs)
     workers = workers or cores
     failed = [f for table in tables if table.command for f in _measured(table, redo)]
     how: dict[str, Any] = {"threads": max(1, cores // workers), "redo": redo}
@@ -89,12 +91,21 @@ def run(
 
 
 def execute(page: Path, target: Path, parameters: dict[str, Any], **options: Any) -> None:
-    """Run a notebook by papermill into `target`; what it and its kernel say is encrypted where it can be."""
-    import papermill
-    from traitlets.config import Config as Settings
+    """Run a notebook by papermill into `target`; what it and its kernel say is encrypted where it can be.
 
-    secret = Settings({"KernelManager": {"transport_encryption": "auto"}})
-    papermill.execute_notebook(page, target, parameters, kernel_name="python3", config=secret, **options)
+    The kernel is shut down here: papermill would interrupt it first, which a kernel without work reports as an error.
+    """
+    import papermill
+    from jupyter_client.manager import KernelManager
+
+    kernel = KernelManager(kernel_name="python3", transport_encryption="auto")
+    try:
+        papermill.execute_notebook(page, target, parameters, kernel_name="python3", km=kernel, **options)
+    finally:
+        if kernel.has_kernel:
+            kernel.request_shutdown()
+            kernel.finish_shutdown()
+        kernel.cleanup_resources()
 
 
 def perform(job: Job) -> None:
@@ -102,7 +113,7 @@ def perform(job: Job) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     os.environ |= {"OMP_NUM_THREADS": str(job.threads), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    job.page.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(job.page.parent)
     try:
         execute(PAGE, job.page, job.parameters, progress_bar=False)
     except PapermillExecutionError as error:
@@ -147,10 +158,12 @@ def _told(job: Job, done: "Future[None]") -> list[Failure]:
 
 def _measured(table: Sweep, redo: bool) -> list[Failure]:
     """Run the command of a table that is measured as a whole, unless its record is there."""
-    if Path(table.record).is_file() and not redo:
+    if (paths.home() / table.record).is_file() and not redo:
         return []
+    if paths.clone() is None:
+        return [Failure(f"table {table.table}", f"`{table.command}` is a part of the repository: run it from a clone")]
     words = shlex.split(table.command.replace("python ", f"{shlex.quote(sys.executable)} ", 1))
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=paths.clone(), capture_output=True, text=True)
     if done.returncode == 0:
         return []
     return [Failure(f"table {table.table}", (done.stderr.strip().splitlines() or ["no reason was given"])[-1])]

@@ -19,6 +19,7 @@ from uspl.baselines.slavc import SLAVC
 from uspl.baselines.sspl import SSPL
 from uspl.baselines.visual_only import VisualOnly
 from uspl.config import Config
+from uspl.core import paths
 from uspl.core.device import choose_device
 from uspl.data import splits
 from uspl.encoders.audio_visual import AudioVisualEncoder
@@ -93,7 +94,7 @@ def train_or_load(
     method: str = "uspl",
     train_list: str | Path | None = None,
     partial: bool = False,
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     phase: str = "full",
     progress: bool | None = None,
 ) -> tuple[Any, dict[str, Any]]:
@@ -118,7 +119,7 @@ def train_or_load(
     model = loop.random_start(partial_of(build, base), cfg)
     model.set_labels(clips.train)
     plan = schedule.baseline_plan(cfg, base, "first" if model.method.supervision == "mask" else clips.seconds)
-    folder = Path(runs) / f"{base}-{cfg.slug()}-{clips.train.data_hash[:6]}"
+    folder = paths.runs_folder(runs) / f"{base}-{cfg.slug()}-{clips.train.data_hash[:6]}"
     values = loop.fit(model, model, plan, folder, cfg=cfg, clips=clips, progress=progress)
     model = add(addition, model) if addition else model
     return model.to(choose_device(cfg.device)).eval(), values

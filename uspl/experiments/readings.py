@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 from uspl.config import Config
 from uspl.core import record
+from uspl.core.paths import told
 from uspl.data.avsbench import AVSBench
 from uspl.evaluation.evaluate import score
 from uspl.inference.predict import MAPS
@@ -62,7 +64,7 @@ def readings(
     out: str | Path,
     *,
     only: Iterable[int] = (),
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     progress: bool | None = None,
 ) -> list[Path]:
     """Train and judge each other reading beside the default; a record that is there already is kept.
@@ -72,7 +74,7 @@ def readings(
         data_root: folder in AVSBench-S4's layout; its validation split is scored.
         out: folder of the records, one per reading, which the readings page quotes.
         only: numbers of readings; all by default.
-        runs: where checkpoints live.
+        runs: where checkpoints live; None is `runs` in the project's folder.
         progress: show progress bars; None shows them where a person looks.
 
     Returns:
@@ -107,7 +109,7 @@ def readings(
                 values.append({"name": r.name, "changes": r.changes, "default": default, "other": judged(other, r.run)})
             finding = " ".join(_finding(number, v) for v in values)
             about = {"reading": number, "data": Path(data_root).name, "split": "val", "seed": cfg.seed}
-            about["command"] = f"uspl readings --data {data_root} --only {number} --seed {cfg.seed}"
+            about["command"] = f"uspl readings --data {shlex.quote(told(data_root))} --only {number} --seed {cfg.seed}"
             about["seconds"] = round(time.perf_counter() - start, 1)
             record.write(path, about | {"finding": finding, "compared": values})
             log.info("%s: %s", path, finding)

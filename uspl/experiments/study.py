@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from uspl.config import Config, differences
 from uspl.core import record
+from uspl.core.paths import told
 from uspl.data.metadata import read_table
 from uspl.data.splits import open_set
 from uspl.evaluation import stage_oracles
@@ -63,7 +64,7 @@ def study(
     protocols: Sequence[str] = (),
     train_list: str | Path | None = None,
     partial: bool = False,
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     again: bool = False,
     progress: bool | None = None,
 ) -> list[Path]:
@@ -83,7 +84,7 @@ def study(
             chooses, or with `boxes` "vggss-half" and "vggss-adaptive".
         train_list: ids of the VGGSound pairs to train on.
         partial: train and score on what is there although clips are missing; the record says so.
-        runs: where checkpoints live.
+        runs: where checkpoints live; None is `runs` in the project's folder.
         again: also what has a record; trained weights are used again.
         progress: show progress bars; None shows them where a person looks.
 
@@ -144,13 +145,13 @@ def study(
                 if test_data:
                     about["test_data"] = scored.name
                 more = {
-                    "test-data": test_data,
+                    "test-data": told(test_data) if test_data else None,
                     "protocol": protocols,
                     "boxes": boxes,
                     "train-list": train_list,
                     "partial": partial,
                 }
-                words = f"uspl study --data {shlex.quote(str(root))} --variants {name} --seeds {seed} --split {split}"
+                words = f"uspl study --data {shlex.quote(told(root))} --variants {name} --seeds {seed} --split {split}"
                 about["command"] = words + command_line.flags(cfg, more)
                 record.write(path, about | values)
                 log.info("%s: %s", path, values.get("scores", ""))

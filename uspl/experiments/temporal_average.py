@@ -52,7 +52,7 @@ def scored(model: USPL, clips: AVSBench, smooth: float, map: str = "m") -> dict[
     return {"miou": sum(ious) / len(ious), "flicker": sum(flicker) / len(flicker)}
 
 
-def measured(root: Path, seeds: Sequence[int], runs: str | Path = "runs", split: str = "val") -> dict[str, object]:
+def measured(root: Path, seeds: Sequence[int], runs: str | Path | None = None, split: str = "val") -> dict[str, object]:
     """`scored` for the paper's recipe, each seed and each time constant, in the order of the seeds."""
     values: dict[str, dict[str, list[float]]] = {str(s): {"miou": [], "flicker": []} for s in SMOOTH}
     for seed in seeds:

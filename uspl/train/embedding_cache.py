@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from uspl.config import Config
 from uspl.core.errors import DataError
+from uspl.core.files import make_folder
 from uspl.data.batch import Clip, sounds
 from uspl.encoders.sound import AudioEncoder
 
@@ -78,7 +79,7 @@ def cache_embeddings(clips: Any, encoder: AudioEncoder, cfg: Config, home: Path,
     file = home / f"sounds-{hashlib.sha256(about.encode()).hexdigest()[:10]}.bin"
     if not _whole(file):
         rows = _listen(clips, encoder, cfg, progress).tobytes()
-        home.mkdir(parents=True, exist_ok=True)
+        make_folder(home)
         part = file.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(hashlib.sha256(rows).digest() + rows)
         part.replace(file)

@@ -19,8 +19,9 @@ from torch.utils.data import Subset
 from tqdm.auto import tqdm
 
 from uspl.config import Config, joint_fields
-from uspl.core import memory
+from uspl.core import memory, paths
 from uspl.core.device import choose_device
+from uspl.core.files import make_folder
 from uspl.core.progress import TrainingProgress, has_kernel
 from uspl.data import splits
 from uspl.evaluation import validation
@@ -40,7 +41,7 @@ def train_or_load(
     *,
     train_list: str | Path | None = None,
     partial: bool = False,
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     phase: str = "full",
     progress: bool | None = None,
 ) -> tuple[USPL, dict[str, Any]]:
@@ -51,7 +52,7 @@ def train_or_load(
         data_root: folder in AVSBench-S4's layout, or VGGSound pairs.
         train_list: ids of the VGGSound pairs to train on, one a line; None takes all.
         partial: train on the clips that are there although others are missing.
-        runs: where checkpoints live, one folder per configuration and data.
+        runs: where checkpoints live, one folder per configuration and data; None is `runs` in the project's folder.
         phase: "warmup" stops after the MMICL epochs; "full" goes on with Eq. 11.
         progress: show a progress bar with the losses and the validation mIoU; None shows it where a person looks.
 
@@ -68,7 +69,7 @@ def train_or_load(
     asked, cfg = cfg, schedule.canonical_config(cfg)
     clips = splits.training(cfg, data_root, train_list=train_list, partial=partial)
     model = random_start(USPL, cfg)
-    home, data, objective = Path(runs), clips.train.data_hash[:6], Objective(model)
+    home, data, objective = paths.runs_folder(runs), clips.train.data_hash[:6], Objective(model)
     plan = schedule.warmup(cfg, clips.seconds)
     folder = home / f"warmup-{cfg.slug(*joint_fields())}-{data}"
     values = fit(model, objective, plan, folder, cfg=cfg, clips=clips, progress=progress, ignore=joint_fields())
@@ -117,7 +118,7 @@ def fit(
         ValueError, TrainingError: see `train_or_load`.
     """
     progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1  # of one training: they go on together
     with contextlib.nullcontext() if several else FileLock(folder.parent / f".{folder.name}.lock"):
         if (folder / "record.json").is_file():

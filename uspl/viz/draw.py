@@ -6,6 +6,7 @@ Functions that end in a picture of their own return HTML that needs no kernel an
 
 import ast
 import inspect
+import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from uspl.core import progress
+from uspl.core import paths, progress
 from uspl.viz import html_embed
 from uspl.viz.html_embed import TAGS, Picture, array, to_bytes
 
@@ -254,6 +255,6 @@ def refused(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except expected as error:
-        display(Markdown(f"**Refused:** {error}"))
+        display(Markdown(f"**Refused:** {str(error).replace(f'{paths.home()}{os.sep}', '')}"))
     else:
         raise AssertionError("Nothing was refused.")
