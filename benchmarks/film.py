@@ -19,7 +19,7 @@ from uspl.core.record import read
 from uspl.data import sounding_shapes
 from uspl.media import waveform
 from uspl.media.stream import pictures
-from uspl.video.demo_film import three_acts
+from uspl.video.demo_film import write_demo_film
 
 SIZE, FPS, RATE = (640, 360), 25, 44_100
 
@@ -80,7 +80,7 @@ def main() -> None:
     told = {}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "acts.mp4"
-        three_acts(root, source)
+        write_demo_film(root, source)
         for seconds in (10, 60):
             film, out = Path(folder) / f"{seconds}.mp4", Path(folder) / f"{seconds}-out.mp4"
             make(source, film, seconds)

@@ -48,9 +48,9 @@ def mask_locations(
     """
     if not 0 <= delta < 1:
         raise ValueError(f"`delta` must be in [0, 1); got {delta}.")
-    luck = torch.rand(shape, generator=generator)
-    best = luck.flatten(1).argmax(1, keepdim=True)
-    kept: Tensor = (luck >= delta).flatten(1).scatter(1, best, True)
+    u = torch.rand(shape, generator=generator)
+    best = u.flatten(1).argmax(1, keepdim=True)
+    kept: Tensor = (u >= delta).flatten(1).scatter(1, best, True)
     return kept.view(shape)
 
 

@@ -15,7 +15,7 @@ class Gate:
 
     >>> import torch
     >>> loud, cosine = torch.tensor([-20.0, -20.0, -100.0]), torch.tensor([0.9, 0.1, 0.9])
-    >>> Gate(loudness=-50, cosine=0.5).open(loud, cosine).tolist()
+    >>> Gate(loudness=-50, cosine=0.5).active(loud, cosine).tolist()
     [True, False, False]
     """
 
@@ -26,7 +26,7 @@ class Gate:
     silence: float | None = None  # share of their frames that pass with silence
     noise: float | None = None  # the same with white and pink noise
 
-    def open(self, loud: Float[Tensor, " b"], cosine: Float[Tensor, " b"]) -> Bool[Tensor, " b"]:
+    def active(self, loud: Float[Tensor, " b"], cosine: Float[Tensor, " b"]) -> Bool[Tensor, " b"]:
         """Which frames are marked: `loud` in dB, `cosine` the greatest of each coarse map."""
         return (loud > self.loudness) & (cosine > self.cosine)
 

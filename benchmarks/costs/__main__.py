@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.costs import parts
 from benchmarks.machine import processor
-from uspl.core import record
+from uspl.core import paths, record
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "table3": parts.table3,
@@ -28,7 +28,7 @@ def main() -> None:
     """Measure the parts asked for, all but `memory` without a name, and write a record of each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; by default all but memory")
-    parser.add_argument("--out", type=Path, default=Path("results/costs"), help="folder of the records")
+    parser.add_argument("--out", type=Path, default=paths.results_folder(below="costs"), help="folder of the records")
     options = parser.parse_args()
     if unknown := [p for p in options.part if p not in PARTS]:
         parser.error(f"`part` must be among {', '.join(PARTS)}; got {unknown[0]}.")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from data_scripts import check
 from tests.helpers.data_sample import copy, sample
-from uspl.audit.comparability import AVSBENCH, VGGSS, verdict, which
+from uspl.audit.comparability import AVSBENCH, VGGSS, compare_with_published, which
 from uspl.audit.examine import examine
 from uspl.audit.folder_report import report, table
 from uspl.core.errors import DataError
@@ -48,23 +48,23 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
 
 def test_sentences() -> None:
     def sentence(name: str, test: int, train: int = 3452) -> str:
-        return verdict(name, AVSBENCH | VGGSS, {"train": train, "test": test}).sentence
+        return compare_with_published(name, AVSBENCH | VGGSS, {"train": train, "test": test}).sentence
 
-    assert verdict("AVSBench-S4", AVSBENCH, AVSBENCH).comparable
+    assert compare_with_published("AVSBench-S4", AVSBENCH, AVSBENCH).comparable
     head = "Scores on this folder are not comparable with published "
-    few = verdict("AVSBench-S4", AVSBENCH, AVSBENCH | {"test": 728})
+    few = compare_with_published("AVSBench-S4", AVSBENCH, AVSBENCH | {"test": 728})
     assert not few.comparable
     assert (few.scored, few.wanted) == (728, 740)
     assert few.sentence == (
         f"{head}AVSBench-S4 numbers: 12 of 740 test videos are missing or unreadable; evaluate with --partial."
     )
-    assert verdict("AVSBench-S4", AVSBENCH, AVSBENCH | {"train": 3400}).sentence.endswith(
+    assert compare_with_published("AVSBench-S4", AVSBENCH, AVSBENCH | {"train": 3400}).sentence.endswith(
         ": all 740 test videos are there; for training, 52 of 3,452 videos are missing or unreadable."
     )
-    assert verdict("AVSBench-S4", AVSBENCH | {"test": 741}, AVSBENCH | {"test": 741}).sentence == (
+    assert compare_with_published("AVSBench-S4", AVSBENCH | {"test": 741}, AVSBENCH | {"test": 741}).sentence == (
         f"{head}AVSBench-S4 numbers: 741 test videos are listed, the published list has 740."
     )
-    lost = verdict("AVSBench-S4", AVSBENCH, AVSBENCH, frozenset({"helicopter"})).sentence
+    lost = compare_with_published("AVSBench-S4", AVSBENCH, AVSBENCH, frozenset({"helicopter"})).sentence
     assert lost == f"{head}AVSBench-S4 numbers: 1 of 23 categories are not listed."
     assert sentence("VGG-SS", 5158).endswith(
         "comparable with published VGG-SS numbers: all 5,158 test pairs are there."
@@ -73,7 +73,7 @@ def test_sentences() -> None:
         "5,158 of 5,158 test pairs are missing or unreadable; there is nothing to evaluate."
     )
     assert "no published number compares" in sentence("another set", 3)
-    none = verdict("Sounding Shapes", {"val": 3}, {"val": 2})
+    none = compare_with_published("Sounding Shapes", {"val": 3}, {"val": 2})
     assert none.sentence == f"{SHAPES}it lists no test video."
     assert which({"helicopter"}, shapes=False) == "AVSBench-S4"
     assert which({"helicopter", "star_bell"}, shapes=False) == which(set(), shapes=False) == "another set"

@@ -92,7 +92,7 @@ def test_trains_is_judged_and_loads(tmp_path: Path, method: str, monkeypatch: py
     moved = [k for k, v in model.state_dict().items() if k in start and not torch.equal(v, start[k])]
     assert moved, "Training changed nothing."
     clips = open_set(sample(), "val", size=cfg.image_size)
-    scores = evaluate.evaluate(model, clips, maps=("m",), listen=True)
+    scores = evaluate.evaluate(model, clips, maps=("m",), audio_sensitivity=True)
     assert 0 <= scores["scores"]["m"]["miou"] <= 1
     _, found = next(predict.predict(model, clips, maps=("m",)))
     assert found["m"].shape[1:] == (cfg.image_size,) * 2

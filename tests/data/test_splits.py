@@ -43,7 +43,7 @@ def test_a_record_is_the_same_for_any_batch_and_any_number_of_workers() -> None:
 
 def test_vggss_boxes_are_scored_by_the_half_image_rule() -> None:
     clips = open_set(sample(), boxes=sample() / "vggss.json", size=32)
-    found = evaluate.evaluate(model(), clips, protocols=("vggss-half",), maps=("m",), listen=False)
+    found = evaluate.evaluate(model(), clips, protocols=("vggss-half",), maps=("m",), audio_sensitivity=False)
     assert found["n"] == 12
     assert "scores" not in found  # the study's numbers are AVSBench's
     assert list(found["protocols"]["vggss-half"]["scores"]["m"]) == ["ciou", "auc", "mean_ciou"]
@@ -56,10 +56,12 @@ def test_the_chosen_threshold_is_the_best_of_the_grid_on_validation() -> None:
     val = open_set(sample(), "val", size=32)
     chosen = threshold.choose_threshold(model(), val, protocol="avsbench", map="m")
     for t in (0.01, 0.25, 0.5, 0.75, 0.99):
-        found = evaluate.evaluate(model(), val, protocols=(f"avsbench({t})",), maps=("m",), listen=False)
+        found = evaluate.evaluate(model(), val, protocols=(f"avsbench({t})",), maps=("m",), audio_sensitivity=False)
         value = found["protocols"][f"avsbench({t})"]["scores"]["m"]["miou"]["value"]
         assert value <= chosen.score + 1e-9
-    again = evaluate.evaluate(model(), val, protocols=(f"avsbench({chosen.value})",), maps=("m",), listen=False)
+    again = evaluate.evaluate(
+        model(), val, protocols=(f"avsbench({chosen.value})",), maps=("m",), audio_sensitivity=False
+    )
     value = again["protocols"][f"avsbench({chosen.value})"]["scores"]["m"]["miou"]["value"]
     assert value == pytest.approx(chosen.score, abs=1e-9)
 
@@ -98,7 +100,7 @@ def test_a_partial_set_is_scored_only_openly(gone: str, named: str, tmp_path: Pa
     with pytest.raises(DataError, match=rf"lacks 1 clip beside the \d+ pairs .*'{named}' first; add --partial"):
         open_set(root, "test", size=32)
     clips = open_set(root, "test", size=32, partial=True)
-    found = evaluate.evaluate(model(), clips, maps=("m_crs",), partial=True, listen=False)
+    found = evaluate.evaluate(model(), clips, maps=("m_crs",), partial=True, audio_sensitivity=False)
     assert found["missing"] == [named]
     assert found["partial"] is True
     assert found["n"] == len(clips) < 12
@@ -110,8 +112,8 @@ def test_a_frame_without_ground_truth_is_scored_only_openly(tmp_path: Path) -> N
     file.unlink()
     clips = open_set(root, "test", size=32)
     with pytest.raises(DataError, match="`test_00002_1` has no ground truth; add --partial"):
-        evaluate.evaluate(model(), clips, maps=("m_crs",), listen=False)
-    found = evaluate.evaluate(model(), clips, maps=("m_crs",), listen=False, partial=True)
+        evaluate.evaluate(model(), clips, maps=("m_crs",), audio_sensitivity=False)
+    found = evaluate.evaluate(model(), clips, maps=("m_crs",), audio_sensitivity=False, partial=True)
     assert found["missing"] == ["test_00002_1"]
     assert found["n"] == found["protocols"]["avsbench"]["n"] == 11
 

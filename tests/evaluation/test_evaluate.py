@@ -39,7 +39,7 @@ def test_maps_asked_for_alone_are_those_of_the_whole_forward_pass() -> None:
 
 
 def test_the_studys_numbers_are_those_of_the_avsbench_protocol() -> None:
-    found = evaluate.evaluate(model(), clips(), maps=["m_crs", "m"], listen=False)
+    found = evaluate.evaluate(model(), clips(), maps=["m_crs", "m"], audio_sensitivity=False)
     expected = evaluate.score(model(), clips(), maps=["m_crs", "m"])
     for name, scores in found["protocols"]["avsbench"]["scores"].items():
         assert found["scores"][name] == {k: v["value"] for k, v in scores.items()}

@@ -18,7 +18,7 @@ from uspl.data import AVSBench
 from uspl.data.batch import video_of
 from uspl.evaluation import sound_swap
 from uspl.evaluation.evaluate import evaluate
-from uspl.evaluation.sound_swap import derangement, listening
+from uspl.evaluation.sound_swap import audio_sensitivity, derangement
 from uspl.experiments import report
 from uspl.inference import predict
 from uspl.model import USPL
@@ -97,7 +97,7 @@ def test_unknown_sounds_are_refused() -> None:
 
 
 def acted(monkeypatch: pytest.MonkeyPatch, follows: bool) -> dict[str, Any]:
-    """`listening` for a map that marks what it is told to, or the first object whatever is heard."""
+    """`audio_sensitivity` for a map that marks what it is told to, or the first object whatever is heard."""
 
     def predict_batches(_: Any, dataset: Any, *, sounds: Any, partners: Any, maps: Any, **__: Any) -> Iterator[Any]:
         batch = next(iter(predict.loader(dataset, batch_size=len(dataset), front_end="vggish")))
@@ -110,7 +110,7 @@ def acted(monkeypatch: pytest.MonkeyPatch, follows: bool) -> dict[str, Any]:
         yield batch, found
 
     monkeypatch.setattr(sound_swap, "predict_batches", predict_batches)
-    return listening(model(), clips(), maps=["m"])
+    return audio_sensitivity(model(), clips(), maps=["m"])
 
 
 def test_a_map_that_follows_the_sound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_two_empty_maps_have_not_moved() -> None:
 
 
 def test_listening_of_a_model_is_whole_and_does_not_depend_on_the_batch() -> None:
-    found = [listening(model(), clips(), maps=["m_crs", "m"], batch_size=b) for b in (5, 12)]
+    found = [audio_sensitivity(model(), clips(), maps=["m_crs", "m"], batch_size=b) for b in (5, 12)]
     assert found[0] == found[1]
     videos = [video_of(id) for id in clips().ids]
     kinds = sound_swap.categories_of(clips())
@@ -153,6 +153,6 @@ def test_listening_of_a_model_is_whole_and_does_not_depend_on_the_batch() -> Non
 
 def test_listening_changes_no_bit_of_the_scores() -> None:
     """The maps under the clip's own sound serve both, and are those of a run that does not listen."""
-    judged = [evaluate(model(), clips(), listen=asked, batch_size=5) for asked in (False, True)]
+    judged = [evaluate(model(), clips(), audio_sensitivity=asked, batch_size=5) for asked in (False, True)]
     assert judged[0]["protocols"] == judged[1]["protocols"]
-    assert judged[1]["listening"] == listening(model(), clips(), batch_size=7)
+    assert judged[1]["listening"] == audio_sensitivity(model(), clips(), batch_size=7)

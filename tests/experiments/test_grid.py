@@ -88,7 +88,7 @@ def test_cells_run_on_validation_and_are_shown(tmp_path: Path) -> None:
     assert grid_runner.run([one], brief(), data, tmp_path, **given) == []
     for kind in ("warmup", "full"):
         assert len(list((tmp_path / "runs").glob(f"{kind}-*"))) == 1, "Cells of one seed share their training."
-    first = grid.place(one, one.cells[0], tmp_path, "set") / "smr-s1.json"
+    first = grid.record_folder(one, one.cells[0], tmp_path, "set") / "smr-s1.json"
     told = record.read(first, sealed=True)
     assert (told["split"], told["changes"]["beta"], told["changes"]["t"]) == ("val", 1.0, 4)
     page = nbformat.read(tmp_path / "runs/tables/table8/beta-1-t-4-s1.ipynb", as_version=4)
@@ -132,7 +132,7 @@ def test_an_edited_record_is_refused_with_the_line(tmp_path: Path) -> None:
     cell = found.cells[0]
     scores = {"m_fine": {"miou": 0.25}}
     told = {"split": "val", "changes": {"beta": 1.0, "t": 4}, "scores": scores}
-    path = record.write(grid.place(found, cell, tmp_path, "set") / "smr-s1.json", told)
+    path = record.write(grid.record_folder(found, cell, tmp_path, "set") / "smr-s1.json", told)
     assert grid.values(found, cell, tmp_path, "set") == [0.25]
     text = path.read_text()
     path.write_text(text.replace("0.25", "0.95"))

@@ -54,7 +54,7 @@ def test_the_last_frame_of_each_second_is_scored(clips: AVSBench, monkeypatch: p
 def test_without_an_average_it_is_the_score_of_the_frames(clips: AVSBench) -> None:
     torch.manual_seed(3)
     model = USPL(Config.tiny()).eval()
-    alone = evaluate(model, clips, maps=("m_crs",), listen=False)["scores"]["m_crs"]["miou"]
+    alone = evaluate(model, clips, maps=("m_crs",), audio_sensitivity=False)["scores"]["m_crs"]["miou"]
     films = {s: temporal_average.scored(model, clips, s, map="m_crs") for s in (0.0, 1e6)}
     assert films[0.0]["miou"] == pytest.approx(alone, abs=0.01)
     assert films[1e6]["flicker"] < films[0.0]["flicker"]

@@ -11,11 +11,11 @@ from uspl.core.errors import DataError
 from uspl.media import waveform
 from uspl.media.image import label_map
 from uspl.media.stream import pictures
-from uspl.video.demo_film import three_acts
+from uspl.video.demo_film import write_demo_film
 
 
 def test_three_acts(tmp_path: Path) -> None:
-    truth = three_acts(sample(), tmp_path / "film.mp4", size=112)
+    truth = write_demo_film(sample(), tmp_path / "film.mp4", size=112)
     shown = [picture.astype(int) for _, picture in pictures(tmp_path / "film.mp4")]
     assert len(shown) == 72
     for k in range(24):
@@ -37,9 +37,9 @@ def test_three_acts(tmp_path: Path) -> None:
 
 
 def test_another_size_and_a_clip_that_is_not_there(tmp_path: Path) -> None:
-    truth = three_acts(sample(), tmp_path / "film.mp4", split="test", index=1, size=64)
+    truth = write_demo_film(sample(), tmp_path / "film.mp4", split="test", index=1, size=64)
     assert {tuple(mask.shape) for mask in truth.values()} == {(64, 64)}
     assert next(pictures(tmp_path / "film.mp4"))[1].shape == (64, 64, 3)
     with pytest.raises(DataError, match=r"has 2 such clips in the split `val`; got number 2\.$"):
-        three_acts(sample(), tmp_path / "none.mp4", index=2)
+        write_demo_film(sample(), tmp_path / "none.mp4", index=2)
     assert not (tmp_path / "none.mp4").exists()

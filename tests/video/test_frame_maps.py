@@ -46,7 +46,7 @@ def test_smoothing_forgets_with_time_and_begins_anew_behind_silence(tmp_path: Pa
     assert {m.open for m in moments} == {True, False}
     last: tuple[float, torch.Tensor] | None = None
     for moment in moments:
-        if not moment.open:
+        if not moment.active:
             assert not moment.map.any()
             last = None
             continue

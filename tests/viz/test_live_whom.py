@@ -65,7 +65,7 @@ def test_figures_of_the_chapter_are_light() -> None:
     mask[20:40, 20:40] = True
     for channels, most in ((cfg.aff_dim, 320), (Config.paper().aff_dim, 660)):
         image, f = random(16, 3, cfg.image_size, cfg.image_size), normal(17, channels, cfg.map_size, cfg.map_size)
-        page = live_refinement.whom(image, f, mask, r=cfg.r).data
+        page = live_refinement.affinity_from_pixel(image, f, mask, r=cfg.r).data
         assert len(page) < most * 1024, f"{len(page) // 1024} KB"
         stored = json.loads(re.findall(r'class="held">(.*?)</script>', page)[0])["arrays"]
         assert sum(len(x["data"]) for x in stored.values()) < 530_000

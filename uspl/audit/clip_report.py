@@ -36,7 +36,7 @@ KINDS = {  # what may be wrong, in the order of a report
 
 
 @dataclass
-class Patient:
+class ClipReport:
     """What was found of one clip. `faults` are (kind, reason); `files` names each file read, with its SHA-256."""
 
     split: str
@@ -56,7 +56,7 @@ class Patient:
         return not any(kind in ("refused", "missing", "unreadable") for kind, _ in self.faults)
 
 
-def video(root: Path, line: Line, seconds: int, told: str = "") -> Patient:
+def video(root: Path, line: Line, seconds: int, told: str = "") -> ClipReport:
     """Read what AVSBench-S4's layout promises for a line of the table.
 
     Args:
@@ -65,7 +65,7 @@ def video(root: Path, line: Line, seconds: int, told: str = "") -> Patient:
         seconds: frames that the clip should have.
         told: why the preparation could not use the clip, if it said so.
     """
-    one = Patient(line.split, line.name)
+    one = ClipReport(line.split, line.name)
     if line.refusal:
         one.add("refused", f"the table {line.refusal}")
         return one
@@ -88,9 +88,9 @@ def video(root: Path, line: Line, seconds: int, told: str = "") -> Patient:
     return one
 
 
-def pair(root: Path, split: str, id: str, seconds: float = 3.0) -> Patient:
+def pair(root: Path, split: str, id: str, seconds: float = 3.0) -> ClipReport:
     """Read the frame and the sound of a clip in VGGSound's layout: `frames/<id>.jpg` and `audio/<id>.wav`."""
-    one = Patient(split, id)
+    one = ClipReport(split, id)
     _look(one, _pictures(one, root, {1: root / "frames" / f"{id}.jpg"}, "frame"))
     _sound(one, root, root / "audio" / f"{id}.wav", seconds)
     return one
@@ -108,7 +108,7 @@ def _why(film: Path | None, told: str) -> str:
     return ""
 
 
-def _content(one: Patient, root: Path, file: Path) -> bytes | None:
+def _content(one: ClipReport, root: Path, file: Path) -> bytes | None:
     """The bytes of a file, its SHA-256 noted; None where it cannot be read."""
     try:
         content = present(file).read_bytes()
@@ -122,7 +122,7 @@ def _content(one: Patient, root: Path, file: Path) -> bytes | None:
     return content
 
 
-def _pictures(one: Patient, root: Path, files: dict[int, Path], what: str, why: str = "") -> dict[int, Image.Image]:
+def _pictures(one: ClipReport, root: Path, files: dict[int, Path], what: str, why: str = "") -> dict[int, Image.Image]:
     """The pictures that can be read, by their number."""
     there = {k: file for k, file in files.items() if file.is_symlink() or file.exists()}
     if not there and len(files) > 1:
@@ -145,7 +145,7 @@ def _pictures(one: Patient, root: Path, files: dict[int, Path], what: str, why: 
     return found
 
 
-def _extra(one: Patient, home: Path, seconds: int) -> None:
+def _extra(one: ClipReport, home: Path, seconds: int) -> None:
     """A folder that holds more frames than the clip has seconds."""
     if home.is_dir():
         more = sum(path.suffix == ".png" for path in home.iterdir())
@@ -153,7 +153,7 @@ def _extra(one: Patient, home: Path, seconds: int) -> None:
             one.add("odd", f"{more} frames, {seconds} are expected")
 
 
-def _look(one: Patient, pictures: dict[int, Image.Image]) -> None:
+def _look(one: ClipReport, pictures: dict[int, Image.Image]) -> None:
     """What the frames show: one size, something, something that moves; and their hashes."""
     sides = sorted({image.size for image in pictures.values()})
     if len(sides) > 1:
@@ -169,7 +169,7 @@ def _look(one: Patient, pictures: dict[int, Image.Image]) -> None:
     one.hashes = [bits for image in pictures.values() if (bits := dhash(image)) is not None]
 
 
-def _masks(one: Patient, masks: dict[int, Image.Image], side: tuple[int, int]) -> None:
+def _masks(one: ClipReport, masks: dict[int, Image.Image], side: tuple[int, int]) -> None:
     """A mask has the size of its frame, two values, and marks something."""
     marked = {}
     for k, mask in masks.items():
@@ -184,7 +184,7 @@ def _masks(one: Patient, masks: dict[int, Image.Image], side: tuple[int, int]) -
         one.add("empty", f"mask {_numbers(empty)} marks nothing")
 
 
-def _sound(one: Patient, root: Path, file: Path, least: float, why: str = "") -> None:
+def _sound(one: ClipReport, root: Path, file: Path, least: float, why: str = "") -> None:
     if not file.is_symlink() and not file.exists():
         one.add("missing", f"no sound{why}")
         return

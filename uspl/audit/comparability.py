@@ -35,7 +35,7 @@ CATEGORIES = frozenset(
 OFFICIAL = {"AVSBench-S4": AVSBENCH, "VGG-SS": VGGSS}
 
 
-class Verdict(NamedTuple):
+class Comparability(NamedTuple):
     """`sentence` says if scores are `comparable` with published ones; `scored` of `wanted` test clips are there."""
 
     comparable: bool
@@ -51,7 +51,9 @@ def which(categories: set[str], *, shapes: bool) -> str:
     return "AVSBench-S4" if categories and categories <= CATEGORIES else "another set"
 
 
-def verdict(name: str, listed: dict[str, int], complete: dict[str, int], lost: frozenset[str] = frozenset()) -> Verdict:
+def compare_with_published(
+    name: str, listed: dict[str, int], complete: dict[str, int], lost: frozenset[str] = frozenset()
+) -> Comparability:
     """One sentence from the counts.
 
     Args:
@@ -60,7 +62,7 @@ def verdict(name: str, listed: dict[str, int], complete: dict[str, int], lost: f
         complete: clips per split of which every file can be read.
         lost: categories of AVSBench-S4 that the table does not list.
 
-    >>> verdict("AVSBench-S4", AVSBENCH, AVSBENCH).sentence
+    >>> compare_with_published("AVSBench-S4", AVSBENCH, AVSBENCH).sentence
     'Scores on this folder are comparable with published AVSBench-S4 numbers: all 740 test videos are there.'
     """
     scored, wanted = complete.get("test", 0), listed.get("test", 0)
@@ -70,13 +72,13 @@ def verdict(name: str, listed: dict[str, int], complete: dict[str, int], lost: f
         return _published(name, "pairs", VGGSS, listed, complete, lost)
     if name == "VGGSound":
         text = "Which of these pairs belong to VGG-SS cannot be said without its box file: name it with --boxes."
-        return Verdict(False, 0, VGGSS["test"], text)
+        return Comparability(False, 0, VGGSS["test"], text)
     there = f"{scored:,} of {wanted:,} test videos are there" if wanted else "it lists no test video"
     if name == "Sounding Shapes":
         text = f"Not AVSBench-S4 but Sounding Shapes; compare only with this repository's records: {there}"
     else:
         text = f"Neither AVSBench-S4 nor Sounding Shapes; no published number compares with scores on it: {there}"
-    return Verdict(False, scored, wanted, text + ("." if scored == wanted else "; evaluate with --partial."))
+    return Comparability(False, scored, wanted, text + ("." if scored == wanted else "; evaluate with --partial."))
 
 
 def _published(
@@ -86,7 +88,7 @@ def _published(
     listed: dict[str, int],
     complete: dict[str, int],
     lost: frozenset[str],
-) -> Verdict:
+) -> Comparability:
     scored, wanted = complete.get("test", 0), official["test"]
     reasons = []
     if listed.get("test", 0) > wanted:
@@ -101,4 +103,4 @@ def _published(
     short = official.get("train", 0) - complete.get("train", 0)
     if short > 0 and not reasons:
         text += f"; for training, {short:,} of {official['train']:,} {what} are missing or unreadable"
-    return Verdict(not reasons, scored, wanted, text + ".")
+    return Comparability(not reasons, scored, wanted, text + ".")

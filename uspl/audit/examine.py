@@ -12,10 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from uspl.audit import checksums
-from uspl.audit.clip_report import Patient, pair, video
-from uspl.audit.comparability import CATEGORIES, OFFICIAL, SECONDS, verdict, which
-from uspl.audit.folder_report import Diagnosis, Split
-from uspl.audit.near_duplicates import BITS, LIMIT, twins
+from uspl.audit.clip_report import ClipReport, pair, video
+from uspl.audit.comparability import CATEGORIES, OFFICIAL, SECONDS, compare_with_published, which
+from uspl.audit.folder_report import FolderReport, Split
+from uspl.audit.near_duplicates import BITS, LIMIT, near_duplicates
 from uspl.core.errors import DataError
 from uspl.core.files import present
 from uspl.data.metadata import TABLE, listed, reasons, refusal
@@ -24,7 +24,7 @@ from uspl.data.sounding_shapes import MARKER
 
 def examine(
     root: str | Path, *, boxes: str | Path | None = None, written: str | Path | None = None, progress: bool = False
-) -> Diagnosis:
+) -> FolderReport:
     """Read every file that the layout of a folder promises.
 
     Args:
@@ -63,7 +63,7 @@ def _expected(home: Path) -> str:
     return f"{layouts}; it holds {', '.join(names[:5]) + more if names else 'nothing'}"
 
 
-def _avsbench(home: Path, progress: bool) -> Diagnosis:
+def _avsbench(home: Path, progress: bool) -> FolderReport:
     lines, told = listed(home), reasons(home)
     if not lines:
         raise DataError(home / TABLE, "lists no clips")
@@ -98,7 +98,7 @@ def _seconds(home: Path, kind: str) -> int:
     return many.most_common(1)[0][0] if many else SECONDS
 
 
-def _vggsound(home: Path, boxes: str | Path | None, progress: bool) -> Diagnosis:
+def _vggsound(home: Path, boxes: str | Path | None, progress: bool) -> FolderReport:
     own = home / "vggss.json"
     file = Path(boxes) if boxes is not None else own if own.is_file() else None
     test = _ids(file) if file is not None else []
@@ -126,14 +126,14 @@ def _ids(file: Path) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def _all(jobs: Sequence[Callable[[], Patient]], progress: bool) -> Iterator[Patient]:
+def _all(jobs: Sequence[Callable[[], ClipReport]], progress: bool) -> Iterator[ClipReport]:
     """Files are read by threads: what takes the time leaves the interpreter free."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(lambda job: job(), jobs)
         yield from tqdm(results, total=len(jobs), desc="examining", unit="clip", disable=not progress)
 
 
-def _diagnosis(kind: str, patients: list[Patient], files: dict[str, str], lost: frozenset[str]) -> Diagnosis:
+def _diagnosis(kind: str, patients: list[ClipReport], files: dict[str, str], lost: frozenset[str]) -> FolderReport:
     _compare(patients)
     splits: dict[str, Split] = {}
     for one in patients:
@@ -144,13 +144,13 @@ def _diagnosis(kind: str, patients: list[Patient], files: dict[str, str], lost: 
         split.faults += [(fault, one.name, reason) for fault, reason in one.faults]
         files |= one.files
     listed, complete = ({s.name: getattr(s, what) for s in splits.values()} for what in ("clips", "complete"))
-    return Diagnosis(kind, list(splits.values()), verdict(kind, listed, complete, lost), files)
+    return FolderReport(kind, list(splits.values()), compare_with_published(kind, listed, complete, lost), files)
 
 
-def _compare(patients: list[Patient]) -> None:
+def _compare(patients: list[ClipReport]) -> None:
     """Note each clip outside the training split that has a frame like one inside."""
     trained = {one.name for one in patients if one.split == "train"}
-    owners: dict[bool, list[Patient]] = {True: [], False: []}
+    owners: dict[bool, list[ClipReport]] = {True: [], False: []}
     hashes: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for one in patients:
         if one.split != "train" and one.name in trained:
@@ -159,8 +159,8 @@ def _compare(patients: list[Patient]) -> None:
         hashes[one.split == "train"] += one.hashes
     if not hashes[True] or not hashes[False]:
         return
-    best: dict[int, tuple[int, Patient, Patient]] = {}
-    for i, j, bits in twins(np.stack(hashes[False]), np.stack(hashes[True])):
+    best: dict[int, tuple[int, ClipReport, ClipReport]] = {}
+    for i, j, bits in near_duplicates(np.stack(hashes[False]), np.stack(hashes[True])):
         here, there = owners[False][i], owners[True][j]
         best[id(here)] = min(best.get(id(here), (LIMIT + 1, here, there)), (bits, here, there), key=lambda b: b[0])
     for bits, here, there in best.values():

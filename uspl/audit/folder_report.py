@@ -6,7 +6,7 @@ from typing import Any
 
 from uspl.audit import checksums
 from uspl.audit.clip_report import KINDS
-from uspl.audit.comparability import Verdict
+from uspl.audit.comparability import Comparability
 from uspl.data.metadata import TABLE
 
 SHOWN = 40  # clips in trouble that a report names; the rest are counted
@@ -38,12 +38,12 @@ class Split:
 
 
 @dataclass
-class Diagnosis:
+class FolderReport:
     """The findings on one folder. `files` names each file read, with its SHA-256; `changed` those not as written."""
 
     set: str
     splits: list[Split]
-    verdict: Verdict
+    verdict: Comparability
     files: dict[str, str]
     changed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -74,12 +74,12 @@ class Diagnosis:
         }
 
 
-def table(found: Diagnosis) -> str:
+def table(found: FolderReport) -> str:
     """The counts as text, one line per split; kinds of fault that nobody has are left out.
 
     >>> lost = Split("val", clips=2, complete=1, counts=Counter(videos=2, frames=6, masks=6, sounds=1))
     >>> lost.faults.append(("missing", "a", "no sound"))
-    >>> print(table(Diagnosis("another set", [lost], Verdict(False, 0, 0, ""), {})))
+    >>> print(table(FolderReport("another set", [lost], Comparability(False, 0, 0, ""), {})))
     split     clips  complete  videos  frames   masks  sounds  missing  unreadable
     val           2         1       2       6       6       1        1           0
     """
@@ -98,7 +98,7 @@ def _width(column: str) -> int:
     return max(len(column), 4) + 2
 
 
-def report(found: Diagnosis, *, shown: int | None = SHOWN) -> str:
+def report(found: FolderReport, *, shown: int | None = SHOWN) -> str:
     """`table`, the verdict, then the clips in trouble by name and reason: the first `shown`, or all of them at None."""
     trouble = [f"  {split.name}/{name}: {reason}" for split in found.splits for name, reason in split.trouble]
     trouble += [f"  {file} {what}" for file, what in found.changed]

@@ -35,7 +35,7 @@ def dhash(picture: Image.Image) -> UInt64[np.ndarray, " 4"] | None:
     return bits
 
 
-def twins(
+def near_duplicates(
     left: UInt64[np.ndarray, "n 4"], right: UInt64[np.ndarray, "m 4"], *, limit: int = LIMIT
 ) -> Iterator[tuple[int, int, int]]:
     """(i, j, d) for each picture i of `left` whose nearest picture j of `right` differs in d <= `limit` bits of 256."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+import uspl
 from uspl.cli.arguments import in_project, refusal
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import sweep
@@ -120,7 +121,7 @@ def evaluate(
     clips = open_set(data, split, boxes=boxes, silent=silent, **given)
     val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
     model = _model(cfg, data, checkpoint, runs)
-    how: dict[str, Any] = {"listen": audio_sensitivity, "partial": partial, "workers": cfg.workers}
+    how: dict[str, Any] = {"audio_sensitivity": audio_sensitivity, "partial": partial, "workers": cfg.workers}
     values = run(model, clips, maps=maps, protocols=names, val_set=val_set, **how)
     about = {"config": cfg.as_dict(), "data": data.name, "seed": cfg.seed}
     about["split"] = split if boxes is None else boxes.name
@@ -206,6 +207,9 @@ def main(args: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("uspl.kernels").setLevel(logging.INFO)  # a first run compiles for some seconds
     args = sys.argv[1:] if args is None else args
+    if args == ["--version"]:
+        print(f"uspl {uspl.__version__}")
+        return
     try:
         cfg = _defaults(args)
         commands: dict[str, Callable[..., None]] = {

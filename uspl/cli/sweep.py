@@ -51,7 +51,7 @@ def sweep(
     if cell is not None and len(table) != 1:
         raise ValueError(f"`cell` must be of one table; got {len(table)} tables.")
     asked = [tables[number] for number in table or tables]
-    asked = asked if cell is None else [grid.only(asked[0], cell)]
+    asked = asked if cell is None else [grid.select_cell(asked[0], cell)]
     logging.getLogger("uspl.experiments").setLevel(logging.INFO)
     how: dict[str, Any] = {"runs": runs, "workers": jobs, "scheduler": scheduler, "redo": redo}
     failed = grid_runner.run(asked, cfg, data, out, seeds=range(1, seeds + 1), **how)

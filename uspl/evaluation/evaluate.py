@@ -10,11 +10,11 @@ from torch.utils.data import Dataset
 from uspl.core import memory
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
-from uspl.evaluation import avsbench
+from uspl.evaluation import avsbench, sound_swap
 from uspl.evaluation.protocol import Protocol
 from uspl.evaluation.registry import asks_validation, named
 from uspl.evaluation.scorer import ProtocolScorer
-from uspl.evaluation.sound_swap import Listening, listening
+from uspl.evaluation.sound_swap import AudioSensitivity
 from uspl.evaluation.threshold import choose_threshold
 from uspl.inference.predict import MAPS, MapModel, predict, predict_batches
 from uspl.metrics import trivial_baselines
@@ -42,7 +42,7 @@ def evaluate(
     *,
     maps: Sequence[str] = MAPS,
     protocols: Sequence[str] = ("avsbench",),
-    listen: bool = True,
+    audio_sensitivity: bool = True,
     val_set: Any = None,
     partial: bool = False,
     batch_size: int = 32,
@@ -56,7 +56,8 @@ def evaluate(
             silent pairs.
         maps: which of "m_crs", "m_fine", "m", "m_cos".
         protocols: names, see `uspl.evaluation.registry.names`; "(val)" takes a threshold from `val_set`.
-        listen: also `listening`, scored by the first protocol that needs no silent pairs.
+        audio_sensitivity: also other sounds, silence and noise (see `sound_swap`), scored by the first protocol that
+            needs no silent pairs.
         val_set: the split "val" on which "(val)" is chosen.
         partial: score the clips that are there although some, or their annotation, are missing.
         batch_size, workers: clips loaded at once, and processes that load them; no effect on the values.
@@ -76,7 +77,7 @@ def evaluate(
     silent: frozenset[str] = getattr(dataset, "silent", frozenset())
     masks, objects, unannotated = [], [], []
     first = next((job.protocol for job in jobs if not job.protocol.silence), None)
-    judge = Listening(dataset, maps=maps, protocol=first) if listen and not silent else None
+    judge = AudioSensitivity(dataset, maps=maps, protocol=first) if audio_sensitivity and not silent else None
     asked: dict[str, Any] = {"sounds": judge.sounds, "partners": judge.partners} if judge else {"sounds": ("own",)}
     for batch, by_sound in predict_batches(model, dataset, maps=maps, exact=True, **asked, **options):
         found, known = by_sound["own"], (batch.mask >= 0).flatten(1).all(1)
@@ -96,8 +97,10 @@ def evaluate(
         memory.release_free_pages()
     results = {job.label: scorer.result(dataset.ids) for job, scorer in zip(jobs, scorers, strict=True)}
     found_sounds = judge.result() if judge else {}
-    if listen and not judge:
-        found_sounds = listening(model, getattr(dataset, "sounding", dataset), maps=maps, protocol=first, **options)
+    if audio_sensitivity and not judge:
+        found_sounds = sound_swap.audio_sensitivity(
+            model, getattr(dataset, "sounding", dataset), maps=maps, protocol=first, **options
+        )
     return {
         "protocol": "; ".join(protocols),
         "protocols": results,

@@ -1,4 +1,4 @@
-"""Does a map listen? The same pictures with other sounds: the score should fall, the map should move or go out."""
+"""Audio sensitivity: the same pictures with other sounds; the score should fall, the map should move or go out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ def _drawn(names: Sequence[str], generator: torch.Generator) -> dict[str, int]:
     return {known[i]: place for place, i in enumerate(torch.randperm(len(known), generator=generator).tolist())}
 
 
-class Listening:
+class AudioSensitivity:
     """Does the sound steer the map? Takes the maps of each batch under `sounds` of `predict_batches`, then judges.
 
     Args:
@@ -112,7 +112,7 @@ class Listening:
         return result | {"rule": RULE}
 
 
-def listening(
+def audio_sensitivity(
     model: MapModel,
     dataset: Dataset[Clip],
     *,
@@ -120,8 +120,8 @@ def listening(
     protocol: Protocol | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """`Listening.result` of a whole set; `options` are `batch_size` and `workers`, without effect on the values."""
-    judge = Listening(dataset, maps=maps, protocol=protocol)
+    """`AudioSensitivity.result` of a whole set; `options` are `batch_size` and `workers`, without effect."""
+    judge = AudioSensitivity(dataset, maps=maps, protocol=protocol)
     asked: dict[str, Any] = {"sounds": judge.sounds, "partners": judge.partners, "maps": maps, "exact": True}
     for batch, found in predict_batches(model, dataset, **asked, **options):
         judge.add(batch, found)

@@ -64,7 +64,7 @@ def read(path: str | Path | None = None) -> list[Sweep]:
     return [_sweep(node, path) for node in root.value]
 
 
-def only(sweep: Sweep, cell: str) -> Sweep:
+def select_cell(sweep: Sweep, cell: str) -> Sweep:
     """The table with one of its cells.
 
     Raises:
@@ -131,7 +131,7 @@ def _nodes(node: yaml.Node) -> list[yaml.Node]:
     return [scalar for child in below for scalar in _nodes(child)]
 
 
-def place(sweep: Sweep, cell: Cell, results: str | Path, data: str) -> Path:
+def record_folder(sweep: Sweep, cell: Cell, results: str | Path, data: str) -> Path:
     """The folder of a cell's records, one for each seed: `<variant>-s<seed>.json`."""
     return Path(results) / f"table{sweep.table}" / cell.folder / data
 
@@ -143,7 +143,7 @@ def values(sweep: Sweep, cell: Cell, results: str | Path, data: str = "sounding-
         ValueError: a record that was edited, or that holds another setting than the cell.
     """
     found = []
-    for path in sorted(place(sweep, cell, results, data).glob(f"{cell.variant}-s*.json")):
+    for path in sorted(record_folder(sweep, cell, results, data).glob(f"{cell.variant}-s*.json")):
         told = record.read(path, sealed=True)
         changes = {k: told["changes"].get(k, getattr(Config.tiny(), k)) for k in cell.changes}
         if changes != cell.changes or told["split"] != "val":

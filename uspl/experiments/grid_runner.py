@@ -18,7 +18,7 @@ from uspl.config import Config
 from uspl.core import paths
 from uspl.core.files import make_folder
 from uspl.core.progress import has_kernel
-from uspl.experiments.grid import Cell, Sweep, place
+from uspl.experiments.grid import Cell, Sweep, record_folder
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("cell.ipynb")
@@ -132,7 +132,7 @@ def _job(
     threads: int,
     redo: bool,
 ) -> Job:
-    home, pages = place(table, cell, results, Path(data).name), Path(runs) / "tables" / f"table{table.table}"
+    home, pages = record_folder(table, cell, results, Path(data).name), Path(runs) / "tables" / f"table{table.table}"
     asked = Config.from_dict(cfg.as_dict() | cell.changes | {"seed": seed})
     told = {
         "title": f"table {table.table}, {cell.name}, seed {seed}",

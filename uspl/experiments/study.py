@@ -1,6 +1,5 @@
 """The first study: every row of chapter 06's table on Sounding Shapes, several seeds, one record per row and seed."""
 
-import functools
 import logging
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,7 @@ class Variant(NamedTuple):
     changes: dict[str, Any]
     phase: str = "full"
     maps: tuple[str, ...] = ("m",)
-    listen: bool = False
+    audio_sensitivity: bool = False
     method: str = "uspl"
 
 
@@ -38,7 +37,7 @@ VARIANTS: dict[str, Variant] = {
     "mmicl-long": Variant({"lambda2": 0.0, "lambda3": 0.0}, maps=("m_crs",)),
     "sps-without-smr": Variant({"lambda2": 0.0, "teacher": "m_crs"}),
     "smr": Variant({"lambda3": 0.0}, maps=("m_fine",)),
-    "full": Variant({}, maps=("m_crs", "m_fine", "m"), listen=True),
+    "full": Variant({}, maps=("m_crs", "m_fine", "m"), audio_sensitivity=True),
     "supervised": Variant({"lambda2": 0.0, "teacher": "mask"}),
     "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 10}),
     "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 20}),
@@ -46,8 +45,8 @@ VARIANTS: dict[str, Variant] = {
 
 # Beyond the paper's recipe, and the peers of Tables 1 and 2, trained for as long as both phases of USPL.
 BEST = {name: there for name, (_, there) in differences(Config.tiny(), Config.best()).items()}
-PEERS = {"best": Variant(BEST, maps=("m_crs", "m_fine", "m"), listen=True)} | {
-    name: Variant({}, listen=True, method=name) for name in (*METHODS, *(f"{name}+ogl" for name in GUIDED))
+PEERS = {"best": Variant(BEST, maps=("m_crs", "m_fine", "m"), audio_sensitivity=True)} | {
+    name: Variant({}, audio_sensitivity=True, method=name) for name in (*METHODS, *(f"{name}+ogl" for name in GUIDED))
 }
 
 
@@ -102,61 +101,74 @@ def study(
     for name in chosen:
         if name not in VARIANTS | PEERS:
             raise ValueError(f"`variants` must be among {', '.join(VARIANTS | PEERS)}; got {name!r}.")
-    root, paths = Path(data_root), []
-    scored = Path(test_data or root)
-    opened = functools.partial(open_set, partial=partial, size=cfg.image_size, seconds=cfg.seconds, sound=cfg.sound)
-    for seed in seeds:
-        for name in chosen:
-            path = Path(out) / f"{name}-s{seed}.json"
-            if again or not path.is_file():
-                variant = (VARIANTS | PEERS)[name]
-                asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
-                # Everything is opened before hours are spent on training.
-                clips, val = opened(scored, split, boxes=boxes), None
-                if any("(val)" in rule for rule in rules):
-                    val = opened(root, "val")
-                model, trained = train_or_load(
-                    asked,
-                    root,
-                    method=variant.method,
-                    train_list=train_list,
-                    partial=partial,
-                    runs=runs,
-                    phase=variant.phase,
-                    progress=progress,
-                )
-                values = evaluate(
-                    model,
-                    clips,
-                    maps=variant.maps,
-                    protocols=rules,
-                    listen=variant.listen,
-                    val_set=val,
-                    partial=partial,
-                    workers=cfg.workers,
-                )
-                splits = {row["split"] for row in read_table(scored)} if variant.listen and boxes is None else ()
-                if variant.listen and variant.method == "uspl" and boxes is None:
-                    values["oracles"] = stage_oracles.replaced(model, clips)
-                if "negative" in splits:
-                    values["listening"]["negative"] = area(model, opened(scored, "negative"), maps=variant.maps)
-                about = _about(asked, trained, variant) | {"variant": name, "data": root.name}
-                about["split"] = split if boxes is None else Path(boxes).name
-                if test_data:
-                    about["test_data"] = scored.name
-                more = {
-                    "test-data": told(test_data) if test_data else None,
-                    "protocol": protocols,
-                    "boxes": boxes,
-                    "train-list": train_list,
-                    "partial": partial,
-                }
-                words = f"uspl study --data {shlex.quote(told(root))} --variants {name} --seeds {seed} --split {split}"
-                about["command"] = words + command_line.flags(cfg, more)
-                record.write(path, about | values)
-                log.info("%s: %s", path, values.get("scores", ""))
-            paths.append(path)
-    return paths
+    options: dict[str, Any] = {
+        "test-data": told(test_data) if test_data else None,
+        "protocol": protocols,
+        "boxes": boxes,
+    }
+    options |= {"train-list": train_list, "partial": partial}
+    clips = _Clips(Path(data_root), Path(test_data or data_root), split, boxes, partial, cfg)
+    paths = [(seed, name, Path(out) / f"{name}-s{seed}.json") for seed in seeds for name in chosen]
+    for seed, name, path in paths:
+        if again or not path.is_file():
+            variant = (VARIANTS | PEERS)[name]
+            asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
+            train = {"train_list": train_list, "partial": partial, "runs": runs, "progress": progress}
+            values = _measured(asked, variant, clips, rules, train)
+            root = shlex.quote(told(clips.root))
+            words = f"uspl study --data {root} --variants {name} --seeds {seed} --split {split}"
+            about = {"variant": name, "command": words + command_line.flags(cfg, options)}
+            record.write(path, values | about)
+            log.info("%s: %s", path, values.get("scores", ""))
+    return [path for _, _, path in paths]
+
+
+class _Clips(NamedTuple):
+    """What is trained on and what is scored."""
+
+    root: Path
+    scored: Path
+    split: str
+    boxes: str | Path | None
+    partial: bool
+    cfg: Config
+
+    def opened(self, root: Path, split: str, boxes: str | Path | None = None) -> Any:
+        """Clips of a folder, as `open_set` gives them."""
+        cfg = self.cfg
+        given: dict[str, Any] = {"size": cfg.image_size, "seconds": cfg.seconds, "sound": cfg.sound}
+        return open_set(root, split, boxes=boxes, partial=self.partial, **given)
+
+
+def _measured(
+    cfg: Config, variant: Variant, clips: _Clips, rules: Sequence[str], train: dict[str, Any]
+) -> dict[str, Any]:
+    """One row and seed: trained or loaded, and scored."""
+    # Everything is opened before hours are spent on training.
+    scored = clips.opened(clips.scored, clips.split, clips.boxes)
+    val = clips.opened(clips.root, "val") if any("(val)" in rule for rule in rules) else None
+    model, trained = train_or_load(cfg, clips.root, method=variant.method, phase=variant.phase, **train)
+    values = evaluate(
+        model,
+        scored,
+        maps=variant.maps,
+        protocols=rules,
+        audio_sensitivity=variant.audio_sensitivity,
+        val_set=val,
+        partial=clips.partial,
+        workers=cfg.workers,
+    )
+    if variant.audio_sensitivity and clips.boxes is None:
+        if variant.method == "uspl":
+            values["oracles"] = stage_oracles.replaced(model, scored)
+        if "negative" in {row["split"] for row in read_table(clips.scored)}:
+            negative = clips.opened(clips.scored, "negative")
+            values["listening"]["negative"] = area(model, negative, maps=variant.maps)
+    about = _about(cfg, trained, variant) | {"data": clips.root.name}
+    about["split"] = clips.split if clips.boxes is None else Path(clips.boxes).name
+    if clips.scored != clips.root:
+        about["test_data"] = clips.scored.name
+    return about | values
 
 
 def _about(cfg: Config, trained: Mapping[str, Any], variant: Variant) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Localizer:
         heard = around(resample(mono, sample_rate), len(mono) / sample_rate / 2, self.model.cfg.seconds)
         m, cosine = self.maps([image], heard[None])
         loud = loudness(heard)
-        sounding = bool(self.gate.open(loud[None], cosine).item())
+        sounding = bool(self.gate.active(loud[None], cosine).item())
         height, width = image.shape[:2]
         shown = enlarged(m[0], height, width).numpy() if sounding else np.zeros((height, width), np.float32)
         return Localization(shown, shown > 0.5, cosine.item(), loud.item(), sounding)

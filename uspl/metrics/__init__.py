@@ -1,6 +1,15 @@
 """Pure functions of maps and masks, under the names of their sources."""
 
-from uspl.metrics.localization import auc, binarise, boxes_to_map, check_maps, ciou, ciou_at, ciou_curve, reaching
+from uspl.metrics.localization import (
+    auc,
+    binarise,
+    boxes_to_map,
+    check_maps,
+    ciou,
+    ciou_at,
+    ciou_curve,
+    count_at_or_above,
+)
 from uspl.metrics.segmentation import (
     avsbench_fscore,
     avsbench_miou,
@@ -23,6 +32,7 @@ __all__ = [
     "ciou",
     "ciou_at",
     "ciou_curve",
+    "count_at_or_above",
     "f_curves",
     "f_curves_of_scores",
     "floors",
@@ -30,5 +40,4 @@ __all__ = [
     "iou_curve",
     "iou_of_counts",
     "largest_object",
-    "reaching",
 ]

@@ -75,14 +75,14 @@ def sorted_rows(rows: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
     return rows.sort(dim=1).values
 
 
-def reaching(
+def count_at_or_above(
     rows: Float[Tensor, "n p"], levels: Float[Tensor, " k"], inside: Bool[Tensor, "n p"] | None = None
 ) -> Float[Tensor, "n k"]:
     """How many values of each row, of those `inside`, are at or above each level.
 
     A sort stands for many comparisons; a few are quicker made, without torch's cost per call.
 
-    >>> reaching(torch.tensor([[0.1, 0.5, 0.9]]), torch.tensor([0.0, 0.5, 1.0])).tolist()
+    >>> count_at_or_above(torch.tensor([[0.1, 0.5, 0.9]]), torch.tensor([0.0, 0.5, 1.0])).tolist()
     [[3.0, 2.0, 0.0]]
     """
     if len(levels) <= 32 and rows.device.type == "cpu":
@@ -154,7 +154,7 @@ def count(marked: Bool[Tensor, "n h w"]) -> Float[Tensor, " n"]:
 def ciou_curve(
     maps: Float[Tensor, "n h w"], gt_maps: Float[Tensor, "n h w"], levels: Float[Tensor, " k"]
 ) -> Float[Tensor, "n k"]:
-    """`ciou` at many absolute thresholds at once, in float64, from what `reaching` counts.
+    """`ciou` at many absolute thresholds at once, in float64, from what `count_at_or_above` counts.
 
     Args:
         maps (N, H, W): sounding maps, taken as they are.
@@ -168,12 +168,12 @@ def ciou_curve(
     check_maps(maps, gt_maps)
     flat, weights = maps.flatten(1), gt_maps.flatten(1)
     levels, inside = levels.to(flat), weights > 0
-    within = reaching(flat, levels, inside)
+    within = count_at_or_above(flat, levels, inside)
     inter = within
     if not torch.equal(weights, inside.to(weights)):
         kinds = [weight for weight in weights.unique() if weight > 0]
-        inter = torch.stack([weight * reaching(flat, levels, weights == weight) for weight in kinds]).sum(0)
-    beside = reaching(flat, levels) - within
+        inter = torch.stack([weight * count_at_or_above(flat, levels, weights == weight) for weight in kinds]).sum(0)
+    beside = count_at_or_above(flat, levels) - within
     return inter / (weights.sum(1, keepdim=True, dtype=torch.float64) + beside).clamp_min(1e-12)
 
 
@@ -193,7 +193,7 @@ def auc(cious: Float[Tensor, " n"]) -> float:
     0.525
     """
     levels = torch.tensor([0.05 * i for i in range(21)], dtype=torch.float64, device=cious.device)
-    shares = reaching(cious.double()[None], levels)[0] / len(cious)
+    shares = count_at_or_above(cious.double()[None], levels)[0] / len(cious)
     return torch.trapezoid(shares, levels).item()
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uspl.metrics.localization import check_maps, reaching
+from uspl.metrics.localization import check_maps, count_at_or_above
 
 Masks = Shaped[Tensor, "n h w"]  # bool, or numbers: positive where the pixel sounds
 _CHUNK = 64  # frames whose sorted positions are held at once
@@ -104,9 +104,9 @@ def f_curves_of_scores(
     curves, counted = [], []
     for some, truth in zip(torch.split(scores.float(), _CHUNK), torch.split(masks > 0, _CHUNK), strict=True):
         flat, inside = some.flatten(1), truth.flatten(1)
-        hits = reaching(flat, levels, inside)
+        hits = count_at_or_above(flat, levels, inside)
         total = inside.sum(1, keepdim=True).double()
-        precision, recall = hits / (reaching(flat, levels) + 1e-20), hits / (total + 1e-20)
+        precision, recall = hits / (count_at_or_above(flat, levels) + 1e-20), hits / (total + 1e-20)
         curves.append(torch.nan_to_num(1.3 * precision * recall / (0.3 * precision + recall), nan=0.0))
         counted.append(total[:, 0] > 0)
     return torch.cat(curves), torch.cat(counted)
@@ -122,8 +122,8 @@ def iou_curve(scores: Float[Tensor, "n h w"], masks: Masks, levels: Float[Tensor
     check_maps(scores, masks)
     flat, inside = scores.flatten(1), (masks > 0).flatten(1)
     above = torch.nextafter(levels, torch.full_like(levels, torch.inf)).to(flat)
-    inter = reaching(flat, above, inside)
-    return iou_of_counts(inter, reaching(flat, above), inside.sum(1, keepdim=True).double(), flat.shape[1])
+    inter = count_at_or_above(flat, above, inside)
+    return iou_of_counts(inter, count_at_or_above(flat, above), inside.sum(1, keepdim=True).double(), flat.shape[1])
 
 
 def iou_of_counts(inter: Tensor, marked: Tensor, truth: Tensor, pixels: int) -> Tensor:

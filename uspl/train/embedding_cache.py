@@ -25,7 +25,7 @@ ROW = np.dtype([("sound", "<u8"), ("embedding", "<f4", AudioEncoder.dim)])
 SEAL = 32  # bytes: SHA-256 of the rows, at the head of the file
 
 
-class Heard(Dataset[Clip]):
+class CachedEmbeddings(Dataset[Clip]):
     """Clips with the embedding of their sound in `inputs`, so that `collate` makes a batch (B, 128) of them.
 
     Args:
@@ -83,7 +83,7 @@ def cache_embeddings(clips: Any, encoder: AudioEncoder, cfg: Config, home: Path,
         part = file.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(hashlib.sha256(rows).digest() + rows)
         part.replace(file)
-    return Heard(clips, file, cfg.front_end)
+    return CachedEmbeddings(clips, file, cfg.front_end)
 
 
 def _listen(clips: Any, encoder: AudioEncoder, cfg: Config, progress: bool) -> np.ndarray:

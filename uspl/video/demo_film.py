@@ -17,7 +17,7 @@ from uspl.media.image import label_map
 from uspl.media.stream import pictures
 
 
-def three_acts(
+def write_demo_film(
     root: str | Path, out: str | Path, *, split: str = "val", index: int = 0, size: int = 112
 ) -> dict[int, Bool[Tensor, "s s"]]:
     """Join a clip of Sounding Shapes to a film in three acts, in which the pictures run forth, back and forth again.

@@ -28,12 +28,12 @@ class FramePrediction(NamedTuple):
     single: Float[Tensor, "s s"]  # the same, not smoothed
     cosine: float  # the greatest of the coarse map, Eq. 1
     loudness: float  # dB of full scale, of the sound that belongs to the frame
-    open: bool  # does the gate let it pass?
+    active: bool  # whether the gate finds a sound that agrees with a place
 
     def mask(self) -> Bool[np.ndarray, "h w"]:
         """True where it sounds: the map above 0.5, at the size of the picture."""
         height, width = self.picture.shape[:2]
-        if not self.open:
+        if not self.active:
             return np.zeros((height, width), bool)
         found: Bool[np.ndarray, "h w"] = (enlarged(self.map, height, width) > 0.5).numpy()
         return found
@@ -67,7 +67,7 @@ def frame_maps(localizer: Localizer, video: str | Path, *, smooth: float = SMOOT
             waves = torch.stack([window.around(time) for time, _ in batch])
             maps, cosine = localizer.maps([picture for _, picture in batch], waves)
             loud = loudness(waves)
-            for k, opens in enumerate(localizer.gate.open(loud, cosine).tolist()):
+            for k, opens in enumerate(localizer.gate.active(loud, cosine).tolist()):
                 time, picture = batch[k]
                 single = maps[k] if opens else torch.zeros_like(maps[k])
                 a = math.exp(-max(time - before[0], 0.0) / smooth) if before is not None and smooth else 0.0

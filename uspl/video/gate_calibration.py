@@ -44,7 +44,7 @@ def calibrate(model: USPL, clips: Dataset[Clip], *, keep: float = 0.99, batch_si
     limit, shut = _below(own, 1 - keep), max(noise.max().item(), silence.max().item())
     cosine = round((limit + shut) / 2 if shut < limit else limit, 4)
     gate = Gate(round(max(_below(loud, 1 - keep) - MARGIN, FLOOR), 1), cosine, len(own))
-    passing = (gate.open(loud, own), gate.open(torch.full_like(silence, FLOOR), silence), noise > cosine)
+    passing = (gate.active(loud, own), gate.active(torch.full_like(silence, FLOOR), silence), noise > cosine)
     return Gate(gate.loudness, cosine, len(own), *(round(x.float().mean().item(), 4) for x in passing))
 
 

@@ -112,7 +112,7 @@ def row(moment: FramePrediction, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any
     box = [int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1] if len(xs) else None
     found = {"time": moment.time, "score": moment.cosine, "loudness": moment.loudness, "peak": moment.map.max().item()}
     numbers = {k: round(v, 4) for k, v in (found | {"area": mask.mean().item()}).items()}
-    return numbers | {"open": moment.open, "box": box}
+    return numbers | {"open": moment.active, "box": box}
 
 
 def paint(
@@ -160,7 +160,7 @@ class FilmStatistics:
         self.last: dict[str, Tensor] = {}
 
     def add(self, moment: FramePrediction, mask: Bool[np.ndarray, "h w"]) -> None:
-        self.count, self.opened, self.time = self.count + 1, self.opened + moment.open, moment.time
+        self.count, self.opened, self.time = self.count + 1, self.opened + moment.active, moment.time
         self.area, self.size = self.area + mask.mean().item(), (mask.shape[1], mask.shape[0])
         marked = {"smoothed": moment.map > 0.5, "single": moment.single > 0.5}
         for name, before in self.last.items():

@@ -23,7 +23,7 @@ MOST_STEPS = 1024  # of a walk in a page: every map of it is kept there
 R_MAX = 7  # largest radius of `whom`
 
 
-def trust(
+def trimap_thresholds(
     image: Any,
     m: Float[Tensor, "b h w"],
     mask: Bool[Tensor, "b h w"],
@@ -95,7 +95,7 @@ def trust(
     )
 
 
-def whom(
+def affinity_from_pixel(
     image: Any,
     f_aff: Float[Tensor, "c h w"],
     mask: Bool[Tensor, "h w"],
