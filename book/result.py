@@ -3,11 +3,13 @@
 python book/result.py   # -> book/_static/result.png; seed 1, trained where `runs` does not hold it
 """
 
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from uspl import AVSBench, Config, train_or_load, viz
 from uspl.data import collate, sounding_shapes
@@ -36,7 +38,10 @@ def main() -> None:
             axes[row, column].set(xticks=[], yticks=[])
             if not column:
                 axes[row, column].set_ylabel(ROWS[row])
-    fig.savefig(Path(__file__).parent / "_static" / "result.png", dpi=90, metadata={"Software": ""})
+    buffer = io.BytesIO()
+    fig.savefig(buffer, dpi=90)
+    few = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    few.save(Path(__file__).parent / "_static" / "result.png", optimize=True)
 
 
 if __name__ == "__main__":

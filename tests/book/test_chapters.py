@@ -248,9 +248,9 @@ def test_closes_with_exercises_takeaways_and_the_next_step(chapter: Any) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stem", CHAPTERS)
+@pytest.mark.parametrize("stem", ["04_random_walk", "07_ablations"])
 def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
-    """In the order of the book; the models land in `runs/`, where nbval finds them afterwards."""
+    """One chapter with a kernel's worth of work and one that only reads; nbval runs every chapter, once."""
     command = [sys.executable, "book/execute.py", stem, "--out", str(tmp_path)]
     command += [] if stem in READS_ONLY else ["-p", "device", "cpu"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

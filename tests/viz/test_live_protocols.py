@@ -21,9 +21,9 @@ MAPS = {
 MARKS = {
     "avsbench(0.25)": "maths.above(m, 0.25)",
     "avsbench": "maths.above(m, 0.5)",
-    "vggss-absolute(0.3)": "maths.count_at_or_above(m, 0.3)",
-    "vggss-absolute(0.5)": "maths.count_at_or_above(m, 0.5)",
-    "vggss-minmax": "maths.count_at_or_above(maths.toUnit(m), 0.5)",
+    "vggss-absolute(0.3)": "maths.reaching(m, 0.3)",
+    "vggss-absolute(0.5)": "maths.reaching(m, 0.5)",
+    "vggss-minmax": "maths.reaching(maths.toUnit(m), 0.5)",
     "vggss-half": "maths.half(m)",
     "vggss-half-strict": "maths.half(m, true)",
     "vggss-adaptive": "maths.adaptive(m, gt)",
@@ -59,7 +59,7 @@ def test_f_measure(javascript: Run, kind: str, share: float) -> None:
     gt = random(9, *m.shape) < share
     script = (
         "({m, gt}) => { const { maths } = uspl; m = Float32Array.from(m);"
-        "const at = (k) => maths.counts(maths.count_at_or_above(m, maths.levels[k]), gt);"
+        "const at = (k) => maths.counts(maths.reaching(m, maths.levels[k]), gt);"
         "return [maths.bestF(m, gt), [0, 64, 127, 254].map((k) => maths.fscore(at(k)))]; }"
     )
     best, some = javascript(script, m=flat(m), gt=gt.int().flatten().tolist())
