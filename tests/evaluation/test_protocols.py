@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tests.helpers.protocols import EXAMPLES, judged, values
 from tests.helpers.values import reference, shared, shared_reference
-from uspl.evaluation.protocol import Threshold
-from uspl.evaluation.registry import named, names
+from uspl.evaluation.protocols.base import Threshold
+from uspl.evaluation.protocols.registry import named, names
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.metrics import detection, localization
 

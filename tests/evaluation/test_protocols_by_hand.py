@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.helpers.protocols import EXAMPLES, judged, values
 from tests.helpers.values import random
 from uspl import metrics
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 
 # By hand
 

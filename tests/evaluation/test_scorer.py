@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.values import random, tight
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.evaluation.scorer import _draws as draws
 from uspl.experiments import report

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 from uspl.evaluation.scorer import ProtocolScorer
 
 EXAMPLES = [

@@ -8,7 +8,7 @@ import torch
 from tests.helpers.live_figures import Run, clip, flat, near, said
 from tests.helpers.values import random
 from uspl import metrics
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 from uspl.metrics import localization
 
 MAPS = {

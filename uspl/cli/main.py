@@ -107,7 +107,7 @@ def evaluate(
     from uspl.core import record
     from uspl.data.splits import open_set
     from uspl.evaluation.evaluate import evaluate as run
-    from uspl.evaluation.registry import named
+    from uspl.evaluation.protocols.registry import named
     from uspl.experiments import report
     from uspl.train.checkpoint import stored
 

@@ -10,7 +10,7 @@ from uspl.core import memory
 from uspl.core.errors import DataError
 from uspl.data.vggsound import leaked, read_ids
 from uspl.data.vggss import read_boxes
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.metrics.localization import boxes_to_map
 

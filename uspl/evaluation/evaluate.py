@@ -10,9 +10,10 @@ from torch.utils.data import Dataset
 from uspl.core import memory
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
-from uspl.evaluation import avsbench, sound_swap
-from uspl.evaluation.protocol import Protocol
-from uspl.evaluation.registry import asks_validation, named
+from uspl.evaluation import sound_swap
+from uspl.evaluation.protocols import avsbench
+from uspl.evaluation.protocols.base import Protocol
+from uspl.evaluation.protocols.registry import asks_validation, named
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.evaluation.sound_swap import AudioSensitivity
 from uspl.evaluation.threshold import choose_threshold
@@ -55,7 +56,7 @@ def evaluate(
         dataset: clips with `ids`, `missing`, `data_hash`; those in its `silent` count only where a protocol asks for
             silent pairs.
         maps: which of "m_crs", "m_fine", "m", "m_cos".
-        protocols: names, see `uspl.evaluation.registry.names`; "(val)" takes a threshold from `val_set`.
+        protocols: names, see `uspl.evaluation.protocols.registry.names`; "(val)" takes a threshold from `val_set`.
         audio_sensitivity: also other sounds, silence and noise (see `sound_swap`), scored by the first protocol that
             needs no silent pairs.
         val_set: the split "val" on which "(val)" is chosen.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uspl.data.batch import video_of
-from uspl.evaluation.protocol import Protocol, Values
+from uspl.evaluation.protocols.base import Protocol, Values
 from uspl.metrics import localization
 from uspl.metrics.segmentation import Numbers
 
@@ -22,9 +22,9 @@ class ProtocolScorer:
     """Scores of maps under one protocol, collected batch by batch and reduced once, in the order of the ids.
 
     Args:
-        protocol: from `uspl.evaluation.registry.named`.
+        protocol: from `uspl.evaluation.protocols.registry.named`.
 
-    >>> from uspl.evaluation.registry import named
+    >>> from uspl.evaluation.protocols.registry import named
     >>> scorer, truth = ProtocolScorer(named("vggss-absolute(0.5)")), torch.zeros(2, 8, 8)
     >>> truth[:, 2:6, 2:6] = 1
     >>> scorer.add(["a_1", "b_1"], {"m": torch.stack([truth[0], torch.ones(8, 8)])}, truth)

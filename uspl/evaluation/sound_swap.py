@@ -9,8 +9,8 @@ from torch.utils.data import Dataset
 
 from uspl.core import memory
 from uspl.data.batch import Batch, Clip, video_of
-from uspl.evaluation.protocol import Protocol
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.base import Protocol
+from uspl.evaluation.protocols.registry import named
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.inference.predict import MAPS, Found, MapModel, predict, predict_batches
 

@@ -6,8 +6,8 @@ import torch
 from torch.utils.data import Dataset
 
 from uspl.data.batch import Clip
-from uspl.evaluation.protocol import Threshold
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.base import Threshold
+from uspl.evaluation.protocols.registry import named
 from uspl.inference.predict import MapModel, predict
 
 LEVELS = [k / 100 for k in range(1, 100)]  # thresholds that are tried

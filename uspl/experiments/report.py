@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uspl.core.tables import markdown_table
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 
 SCORES = {
     "miou": "mIoU",

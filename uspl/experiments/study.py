@@ -13,7 +13,7 @@ from uspl.data.metadata import read_table
 from uspl.data.splits import open_set
 from uspl.evaluation import stage_oracles
 from uspl.evaluation.evaluate import evaluate
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 from uspl.evaluation.sound_swap import area
 from uspl.experiments import command_line
 from uspl.experiments.methods import GUIDED, METHODS, train_or_load

@@ -7,7 +7,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from uspl.data.batch import Clip
-from uspl.evaluation.registry import named
+from uspl.evaluation.protocols.registry import named
 from uspl.viz import draw as viz
 from uspl.viz import html_embed, live_figure
 
@@ -29,7 +29,7 @@ def rule(
     caption: str = "One map by every published rule, with blind guesses and the best map beside it. Two protocols, "
     "avsbench-batch and slavc-extended, judge many clips together and have no number for one.",
 ) -> Any:
-    """Live figure: one map, a threshold, and what each published rule (`uspl.evaluation.registry`) says of it.
+    """Live figure: one map, a threshold, and what each published rule (`uspl.evaluation.protocols.registry`) says of it.
 
     Args:
         maps (N, H, W): in [0, 1], of N clips.

@@ -6,8 +6,8 @@ puts floor, ceiling and interval beside each number.
 
 import re
 
-from uspl.evaluation import avsbench, slavc, vggss
-from uspl.evaluation.protocol import Entry, Protocol, Threshold
+from uspl.evaluation.protocols import avsbench, slavc, vggss
+from uspl.evaluation.protocols.base import Entry, Protocol, Threshold
 
 ENTRIES: tuple[Entry, ...] = (*avsbench.ENTRIES, *vggss.ENTRIES, *slavc.ENTRIES)  # one tuple a family, in its file
 

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from uspl.config import Config
-from uspl.evaluation.protocol import Entry, Mark, Protocol, Threshold, Values, numbers
+from uspl.evaluation.protocols.base import Entry, Mark, Protocol, Threshold, Values, numbers
 from uspl.metrics import localization, segmentation
 from uspl.metrics.segmentation import Numbers
 

@@ -3,7 +3,17 @@
 import numpy as np
 from torch import Tensor
 
-from uspl.evaluation.protocol import SIGMAS, Entry, Protocol, Silence, Threshold, Values, best_ciou, mark_half, numbers
+from uspl.evaluation.protocols.base import (
+    SIGMAS,
+    Entry,
+    Protocol,
+    Silence,
+    Threshold,
+    Values,
+    best_ciou,
+    mark_half,
+    numbers,
+)
 from uspl.metrics import localization
 from uspl.metrics.detection import Items, average_precision, confidence, f1_curve, loc_acc, statistics
 from uspl.metrics.segmentation import Numbers

@@ -6,7 +6,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from uspl.evaluation.protocol import SIGMAS, Entry, Mark, Protocol, Threshold, Values, best_ciou, mark_half, numbers
+from uspl.evaluation.protocols.base import (
+    SIGMAS,
+    Entry,
+    Mark,
+    Protocol,
+    Threshold,
+    Values,
+    best_ciou,
+    mark_half,
+    numbers,
+)
 from uspl.metrics import localization
 from uspl.metrics.segmentation import Numbers
 
