@@ -56,7 +56,7 @@ def evaluate(
         dataset: clips with `ids`, `missing`, `data_hash`; those in its `silent` count only where a protocol asks for
             silent pairs.
         maps: which of "m_crs", "m_fine", "m", "m_cos".
-        protocols: names, see `uspl.evaluation.protocols.registry.names`; "(val)" takes a threshold from `val_set`.
+        protocols: names, see `uspl.evaluation.protocols.names`; "(val)" takes a threshold from `val_set`.
         audio_sensitivity: also other sounds, silence and noise (see `sound_swap`), scored by the first protocol that
             needs no silent pairs.
         val_set: the split "val" on which "(val)" is chosen.

@@ -22,9 +22,9 @@ class ProtocolScorer:
     """Scores of maps under one protocol, collected batch by batch and reduced once, in the order of the ids.
 
     Args:
-        protocol: from `uspl.evaluation.protocols.registry.named`.
+        protocol: from `uspl.evaluation.protocols.named`.
 
-    >>> from uspl.evaluation.protocols.registry import named
+    >>> from uspl.evaluation.protocols import named
     >>> scorer, truth = ProtocolScorer(named("vggss-absolute(0.5)")), torch.zeros(2, 8, 8)
     >>> truth[:, 2:6, 2:6] = 1
     >>> scorer.add(["a_1", "b_1"], {"m": torch.stack([truth[0], torch.ones(8, 8)])}, truth)

@@ -79,7 +79,7 @@ def markdown(
 
     Args:
         folder: of the records.
-        protocol: see `registry.names`.
+        protocol: see `protocols.names`.
         titles: of the scores.
         keys: of the scores in the record; the first one is what the share is of.
         methods: the lines.

@@ -79,7 +79,7 @@ def study(
         test_data: another folder whose split is scored, for instance clips that were drawn after all choices; what
             is trained, and what validation chooses, stays that of `data_root`.
         boxes: VGG-SS's box file; its pairs are scored instead of a split.
-        protocols: see `evaluation.registry`. When none is named: "avsbench", also with the threshold that validation
+        protocols: see `evaluation.protocols`. When none is named: "avsbench", also with the threshold that validation
             chooses, or with `boxes` "vggss-half" and "vggss-adaptive".
         train_list: ids of the VGGSound pairs to train on.
         partial: train and score on what is there although clips are missing; the record says so.

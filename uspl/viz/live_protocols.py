@@ -29,7 +29,7 @@ def rule(
     caption: str = "One map by every published rule, with blind guesses and the best map beside it. Two protocols, "
     "avsbench-batch and slavc-extended, judge many clips together and have no number for one.",
 ) -> Any:
-    """Live figure: one map, a threshold, and what each published rule (`uspl.evaluation.protocols.registry`) says of it.
+    """Live figure: one map, a threshold, and what each published rule (`uspl.evaluation.protocols`) says of it.
 
     Args:
         maps (N, H, W): in [0, 1], of N clips.

@@ -1,6 +1,6 @@
 """Section 4.2: scoring protocols by name. No two protocols share a column.
 
-`protocol` says what one is, `avsbench`, `vggss` and `slavc` hold what each does, and `scorer` runs them over clips and
+`base` says what one is, `avsbench`, `vggss` and `slavc` hold what each does, and `scorer` runs them over clips and
 puts floor, ceiling and interval beside each number.
 """
 
