@@ -154,7 +154,7 @@ def test_train_and_evaluate_from_the_shell(capsys: pytest.CaptureFixture[str], t
     main.main(["evaluate", *words, "--protocol", "avsbench", "vggss-absolute(val)", "--out", str(tmp_path / "p.json")])
     text = capsys.readouterr().out
     assert "### vggss-absolute(val) for m_fine" in text
-    assert "### Does it listen?" in text
+    assert "### Audio sensitivity" in text
     again = record.read(tmp_path / "p.json")
     assert again["scores"] == values["scores"]
     assert again["config"]["widths"] == [4, 4, 8, 8]
