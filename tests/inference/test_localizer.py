@@ -1,5 +1,6 @@
 """One picture and one sound in: the map, its mask, its score, and one sentence for what cannot be taken."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_channels_are_averaged_and_types_do_not_matter(localizer: Localizer) -> 
     for wave in (np.stack([tone(), tone()]), torch.from_numpy(tone()), tone().astype(np.float32)):
         found = localizer(picture(), wave, RATE)
         np.testing.assert_allclose(found.map, mono.map, atol=1e-5)
+
+
+def test_views_of_arrays_are_taken(localizer: Localizer) -> None:
+    """Turned round, and read only."""
+    image, wave = picture(), tone()
+    turned = localizer(image[:, ::-1], wave[::-1], RATE)
+    expected = localizer(image[:, ::-1].copy(), wave[::-1].copy(), RATE)
+    assert np.array_equal(turned.map, expected.map)
+    image.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert localizer(image, wave, RATE).map.shape == (40, 56)
 
 
 def test_the_middle_of_a_long_sound_is_heard(localizer: Localizer) -> None:

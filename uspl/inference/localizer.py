@@ -111,12 +111,11 @@ class Localizer:
             The maps (B, S, S) in [0, 1], S the image side of the model, and the greatest cosine of Eq. (1) of each.
         """
         model, cfg, device = self.model, self.model.cfg, next(self.model.parameters()).device
-        small = [
-            F.interpolate(
-                torch.from_numpy(p).permute(2, 0, 1)[None], (cfg.image_size,) * 2, mode="bilinear", antialias=True
-            )
-            for p in pictures
-        ]
+        size = (cfg.image_size, cfg.image_size)
+        planes = (
+            torch.from_numpy(p.copy()).permute(2, 0, 1)[None] for p in pictures
+        )  # a copy: views may be turned round
+        small = [F.interpolate(p, size, mode="bilinear", antialias=True) for p in planes]
         image = normalised_images(torch.cat(small).to(device))
         sound = torch.stack([patches(model, wave) for wave in waves]).to(device)
         stages, f_v = model.encode_image(image)
@@ -141,7 +140,7 @@ def _check_image(image: Any) -> None:
 def _mono(wave: Any, sample_rate: Any) -> Float32[Tensor, " n"]:
     if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer) or sample_rate < 1:
         raise ValueError(f"`sample_rate` must be an integer of at least 1 Hz; got {sample_rate!r}.")
-    x = torch.as_tensor(wave)
+    x = wave if isinstance(wave, Tensor) else torch.as_tensor(np.array(wave))
     if not x.is_floating_point():
         raise ValueError(f"`wave` must be float in [-1, 1]; got {x.dtype}: divide 16-bit samples by 32768.")
     if x.ndim not in (1, 2) or not x.shape[-1] or (x.ndim == 2 and not 1 <= len(x) <= 32):
