@@ -2,11 +2,14 @@
 
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 def about(*, threads: int, wall: bool, pairs: int) -> dict[str, Any]:
@@ -32,3 +35,20 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def without_numba(call: Callable[..., T]) -> Callable[..., T]:
+    """The same call in plain PyTorch that keeps little memory: the twins without their kernels."""
+
+    def plain(*given: Any, **named: Any) -> T:
+        before = os.environ.get("USPL_FAST")
+        os.environ["USPL_FAST"] = "0"
+        try:
+            return call(*given, **named)
+        finally:
+            if before is None:
+                del os.environ["USPL_FAST"]
+            else:
+                os.environ["USPL_FAST"] = before
+
+    return plain

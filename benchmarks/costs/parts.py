@@ -14,18 +14,18 @@ from torch.utils.data import Subset
 
 from benchmarks.costs.clock import forward_backward, in_turn, spent, timed
 from benchmarks.costs.counts import counts
-from benchmarks.costs.paths import apart, clips, coarse, paths, three, twin
+from benchmarks.costs.paths import apart, clips, coarse, paths, three
+from benchmarks.machine import without_numba
 from benchmarks.ratios import naive
 from benchmarks.ratios.network import network, step
 from benchmarks.ratios.timing import Call
 from uspl import align, refine
-from uspl.affinity import affinity, offsets
+from uspl.affinity import affinity, affinity_loss
 from uspl.config import Config
 from uspl.data import AVSBench
 from uspl.data.sounding_shapes import sounding_shapes
 from uspl.evaluation import evaluate
 from uspl.inference.optimize import for_inference
-from uspl.kernels import affinity_autograd
 from uspl.maps import resize
 from uspl.model import USPL
 from uspl.segment import segmentation_loss
@@ -60,7 +60,7 @@ def stages() -> dict[str, Any]:
 def _stages(batch: int, rounds: int) -> dict[str, float]:
     image, sound, embedded = clips(batch)
     model = for_inference(network())
-    cfg, plain = model.cfg, twin(model, fast=False)
+    cfg = model.cfg
     with torch.inference_mode():
         four, f_v, m_crs = coarse(model, image, embedded)
         m, f_aff = model.on_grid(m_crs), model.f_aff(four)
@@ -75,9 +75,9 @@ def _stages(batch: int, rounds: int) -> dict[str, float]:
         "affinity": partial(model.affinities, f_aff),
         "walk": partial(model.walked, m, a),
         "decoder": partial(model.segment, four, f_v, m_crs),
-        "PAMR, plain": partial(plain.refined, image, m),
-        "affinity, plain": partial(plain.affinities, f_aff),
-        "walk, plain": partial(plain.walked, m, a),
+        "PAMR, plain": without_numba(partial(model.refined, image, m)),
+        "affinity, plain": without_numba(partial(model.affinities, f_aff)),
+        "walk, plain": without_numba(partial(model.walked, m, a)),
     }
     return {name: 1e3 * median(s) / batch for name, s in in_turn(calls, rounds).items()}
 
@@ -115,14 +115,14 @@ def growth() -> dict[str, Any]:
 
 def both(call: Callable[..., object]) -> dict[str, Call]:
     """A call by numba and in plain PyTorch."""
-    return {"numba": partial(call, fast=True), "plain": partial(call, fast=False)}
+    return {"numba": call, "plain": without_numba(call)}
 
 
-def fine_map(f: Tensor, m: Tensor, *, r: int = 7, fast: bool) -> Tensor:
+def fine_map(f: Tensor, m: Tensor, *, r: int = 7) -> Tensor:
     """Features to fine map, Eqs. (3), (7), (8)."""
     cfg = Config.paper()
-    a = affinity(f, r=r, metric=cfg.metric, reduce=cfg.reduce, fast=fast)
-    return random_walk(m, a, beta=cfg.beta, t=cfg.t, r=r, metric=cfg.metric, fast=fast)
+    a = affinity(f, r=r, metric=cfg.metric, reduce=cfg.reduce)
+    return random_walk(m, a, beta=cfg.beta, t=cfg.t, r=r, metric=cfg.metric)
 
 
 def films() -> dict[str, Any]:
@@ -151,7 +151,6 @@ def training(batch: int = 8) -> dict[str, Any]:
     whole = step(model, image, sound)
     whole()
     keep = align.mask_locations((batch, 14, 14), delta=cfg.delta, generator=torch.Generator().manual_seed(0))
-    offs = offsets(cfg.r, metric=cfg.metric)
     with torch.no_grad():
         four, f_v = model.encode_image(image)
         f_a, embedded = model.encode_sound(sound), model.audio(sound)
@@ -165,15 +164,15 @@ def training(batch: int = 8) -> dict[str, Any]:
         align.sounding_map(f_a, f_v)
         return align.mmicl_loss(f_a, f_v, keep=keep, tau=cfg.tau)
 
-    def refinement(fast: bool) -> dict[str, dict[str, float]]:
-        other, how = twin(model, fast=fast), {"reduce": cfg.reduce, "balanced": cfg.balanced, "fast": fast}
+    def refinement() -> dict[str, dict[str, float]]:
         fixed: dict[str, Call] = {
-            "PAMR, three-way map": partial(other.pseudo_labels, image, m),
-            "affinity, walk": lambda: other.walked(m, other.affinities(f_aff)),
+            "PAMR, three-way map": partial(model.pseudo_labels, image, m),
+            "affinity, walk": lambda: model.walked(m, model.affinities(f_aff)),
         }
         found = {name: {"forward": median(s), "backward": 0.0} for name, s in in_turn(fixed, 3).items()}
-        loss: Any = partial(affinity_autograd.loss, **how)
-        return found | {"labels, affinity loss": forward_backward(lambda f: loss(f, y_tri, offs), (f_aff,))}
+        how: dict[str, Any] = {"metric": cfg.metric, "reduce": cfg.reduce, "balanced": cfg.balanced}
+        learned = forward_backward(lambda f: affinity_loss(f, y_tri, r=cfg.r, **how), (f_aff,))
+        return found | {"labels, affinity loss": learned}
 
     learned: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
         "visual encoder": (model.visual, (image,)),
@@ -184,7 +183,7 @@ def training(batch: int = 8) -> dict[str, Any]:
     frozen = median(in_turn({"sound": partial(model.audio, sound)}, 3)["sound"])
     stages = {name: forward_backward(call, inputs) for name, (call, inputs) in learned.items()}
     total = median(timed(whole, 1) for _ in range(3))
-    numba, plain = refinement(True), refinement(False)
+    numba, plain = refinement(), without_numba(refinement)()
     in_numba, in_plain = (sum(sum(v.values()) for v in found.values()) for found in (numba, plain))
     return {
         "batch": batch,

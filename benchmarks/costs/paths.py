@@ -1,8 +1,6 @@
 """Every way from a batch to a map, prepared for inference, and the most memory that one holds."""
 
 import argparse
-import copy
-import dataclasses
 import json
 import os
 import subprocess
@@ -10,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from resource import RUSAGE_SELF, getrusage
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.machine import without_numba
 from benchmarks.ratios import memory, naive
 from benchmarks.ratios.network import by_matrices, decoded, encoded, network, step
 from benchmarks.ratios.timing import Call
@@ -59,24 +57,16 @@ def paths(batch: int) -> dict[str, Call]:
     """Every way from a batch to a map."""
     image, sound, embedded = clips(batch)
     ready = for_inference(network())
-    plain = twin(ready, fast=False)
     found = three(ready, image, embedded) | {
-        "smr-plain": partial(mapped, plain, image, embedded, "m_fine"),
+        "smr-plain": without_numba(partial(mapped, ready, image, embedded, "m_fine")),
         "smr-labels": partial(labelled, ready, image, embedded),
         "vggish": partial(ready.audio, sound),
     }
     if batch == 1:
         cfg = ready.cfg
         near = naive.near(cfg.map_size, cfg.map_size, cfg.r, cfg.metric)
-        found["smr-dense"] = lambda: by_matrices(plain, image, plain.project_a(embedded), near)
+        found["smr-dense"] = lambda: by_matrices(ready, image, ready.project_a(embedded), near)
     return found
-
-
-def twin(model: USPL, **changes: Any) -> USPL:
-    """The same weights under another configuration."""
-    other = copy.copy(model)
-    other.cfg = dataclasses.replace(model.cfg, **changes)
-    return other
 
 
 def apart(what: str, batch: int) -> dict[str, float]:

@@ -11,11 +11,10 @@ from torch import Tensor
 from benchmarks.ratios import naive, network
 from benchmarks.ratios.network import by_matrices, decoded, encoded
 from benchmarks.ratios.row import Row, Side, normal, random, share
-from benchmarks.ratios.rows_refinement import FAST
+from benchmarks.ratios.rows_refinement import PATHS
 from uspl import align, maps, refine
-from uspl.affinity import offsets
+from uspl.affinity import affinity_loss
 from uspl.inference.optimize import for_inference
-from uspl.kernels import affinity_autograd
 from uspl.maps import resize
 from uspl.model import USPL
 
@@ -87,12 +86,12 @@ def missed(expected: Tensor, got: Tensor) -> float:
 def smr_path(_: torch.device) -> dict[str, Side]:
     """The coarse path against the coarse path and SMR, both prepared for inference."""
     image = pictures(1)
-    models = {variant: for_inference(seasoned(fast=fast)) for variant, fast in FAST.items()}
-    cfg, f_a = models["plain"].cfg, heard(models["plain"], image)
+    model = for_inference(seasoned())
+    cfg, f_a = model.cfg, heard(model, image)
     close = naive.near(cfg.map_size, cfg.map_size, cfg.r, cfg.metric)
-    base = partial(coarse, models["plain"], image, f_a)
-    expected = partial(by_matrices, models["plain"], image, f_a, close)
-    ours = {variant: partial(decoded, model, image, f_a, "m_fine") for variant, model in models.items()}
+    base = partial(coarse, model, image, f_a)
+    expected = partial(by_matrices, model, image, f_a, close)
+    ours = {variant: path(partial(decoded, model, image, f_a, "m_fine")) for variant, path in PATHS.items()}
     return {variant: Side(base, call, proof=(expected, call)) for variant, call in ours.items()}
 
 
@@ -110,12 +109,12 @@ def step(_: torch.device) -> dict[str, Side]:
     image, m, f_aff = pictures(n), random(11, n, 56, 56), normal(3, n, 256, 56, 56).requires_grad_()
     sound = normal(12, n, 1, 1, 96, 64)
     found = {}
-    for variant, fast in FAST.items():
-        model = seasoned(fast=fast).to(memory_format=torch.channels_last).train()
-        parts = partial(refinement, model, image, m, f_aff)
+    for variant, path in PATHS.items():
+        model = seasoned().to(memory_format=torch.channels_last).train()
+        parts = path(partial(refinement, model, image, m, f_aff))
         one = [x[:1].detach() for x in (image, m, f_aff)]
-        proof = (partial(dense_refinement, model, *one), partial(refinement, model, *one))
-        found[variant] = Side(parts, network.step(model, image, sound), proof=proof)
+        proof = (partial(dense_refinement, model, *one), path(partial(refinement, model, *one)))
+        found[variant] = Side(parts, path(network.step(model, image, sound)), proof=proof)
     return found
 
 
@@ -123,8 +122,7 @@ def refinement(model: USPL, image: Tensor, m: Tensor, f_aff: Tensor) -> tuple[Te
     """Eqs. (3) to (8) of a step: the affinity loss, with its gradient, and the fine map."""
     cfg, f = model.cfg, f_aff.detach().requires_grad_()
     _, y = model.pseudo_labels(image, m)
-    offs = offsets(cfg.r, metric=cfg.metric)
-    loss = affinity_autograd.loss(f, y, offs, reduce=cfg.reduce, balanced=cfg.balanced, fast=cfg.fast)
+    loss = affinity_loss(f, y, r=cfg.r, metric=cfg.metric, reduce=cfg.reduce, balanced=cfg.balanced)
     loss.backward()
     return loss.detach(), model.walked(m, model.affinities(f_aff.detach()))
 

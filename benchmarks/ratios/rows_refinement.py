@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.machine import without_numba
 from benchmarks.ratios import naive
 from benchmarks.ratios.row import Make, Row, Side, normal, random, share
 from uspl import refine, walk
@@ -16,7 +17,10 @@ from uspl.kernels import affinity_autograd
 
 GRID, CHANNELS, R, BETA, T = 56, 256, 7, 10.0, 8  # sections 3.2 and 4.1 of the paper
 ON_GRID = f"{GRID} x {GRID}, r = {R}"
-FAST = {"plain": False, "numba": True}
+PATHS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "plain": without_numba,
+    "numba": lambda call: call,
+}
 
 
 def variants(
@@ -25,7 +29,7 @@ def variants(
     difference: Callable[[Any, Any], float] = share,
 ) -> dict[str, Side]:
     """The plain path and the compiled one against the same reference."""
-    return {name: Side(base, partial(ours, fast=fast), difference=difference) for name, fast in FAST.items()}
+    return {name: Side(base, path(ours), difference=difference) for name, path in PATHS.items()}
 
 
 def refinement(kind: str, batch: int) -> Make:
@@ -58,8 +62,8 @@ def loss(metric: str) -> Make:
             value = naive.affinity_loss(f, y, close)
             return value, *torch.autograd.grad(value, f)
 
-        def ours(*, fast: bool) -> object:
-            value = affinity_loss(f, y, r=R, metric=metric, fast=fast)
+        def ours() -> object:
+            value = affinity_loss(f, y, r=R, metric=metric)
             return value, *torch.autograd.grad(value, f)
 
         return variants(base, ours)
@@ -72,9 +76,9 @@ def fine_map(device: torch.device) -> dict[str, Side]:
     f, m = features(1, device), smooth(1, device)
     close = naive.near(GRID, GRID, R, "chebyshev").to(device)
 
-    def ours(*, fast: bool) -> object:
-        a = affinity(f, r=R, metric="chebyshev", fast=fast)
-        return walk.random_walk(m, a, beta=BETA, t=T, r=R, metric="chebyshev", fast=fast)
+    def ours() -> object:
+        a = affinity(f, r=R, metric="chebyshev")
+        return walk.random_walk(m, a, beta=BETA, t=T, r=R, metric="chebyshev")
 
     return variants(lambda: naive.fine_map(f, m, close, beta=BETA, t=T), ours)
 
@@ -102,8 +106,8 @@ def gradient(device: torch.device) -> dict[str, Side]:
     def base() -> object:
         return torch.autograd.grad(naive.walk(m, dense, beta=BETA, t=T), (m, dense), pull)
 
-    def ours(*, fast: bool) -> object:
-        fine = walk.random_walk(m, a, beta=BETA, t=T, r=R, metric="chebyshev", fast=fast)
+    def ours() -> object:
+        fine = walk.random_walk(m, a, beta=BETA, t=T, r=R, metric="chebyshev")
         return torch.autograd.grad(fine, (m, a), pull)
 
     def difference(expected: Any, got: Any) -> float:
