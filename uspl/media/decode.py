@@ -103,14 +103,22 @@ def frame_at(path: str | Path, seconds: float) -> UInt8[Tensor, "3 h w"]:
     return picture
 
 
-def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> Tensor:
+def upright(path: str | Path, frame: av.VideoFrame | None, time: float) -> UInt8[np.ndarray, "h w 3"]:
+    """A decoded frame as a picture that stands upright; a view, RGB in [0, 255].
+
+    Raises:
+        DataError: it is damaged (None), or smaller than 8x8 pixels.
+    """
     if frame is None:
         raise DataError(path, f"is damaged: the picture at {time:.2f} s cannot be decoded")
     if min(frame.width, frame.height) < SMALLEST:
         raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
-    upright = np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
     # NumPy turns it: threads that PyTorch starts for so little cost more than the decoding.
-    return torch.from_numpy(np.ascontiguousarray(upright.transpose(2, 0, 1)))
+    return np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
+
+
+def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> UInt8[Tensor, "3 h w"]:
+    return torch.from_numpy(np.ascontiguousarray(upright(path, frame, time).transpose(2, 0, 1)))
 
 
 def waveform(path: str | Path, sr: int = RATE, *, content: bytes | None = None) -> Float32[Tensor, " n"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.media.container import opened
-from uspl.media.decode import SMALLEST, decoded, resampled
+from uspl.media.decode import decoded, resampled, upright
 
 Shown = tuple[float, UInt8[np.ndarray, "h w 3"]]  # s from the start of the film, RGB in [0, 255]
 
@@ -34,11 +34,7 @@ def pictures(path: str | Path) -> Iterator[Shown]:
         if box.streams.video[0].disposition & av.stream.Disposition.attached_pic:
             raise DataError(path, "has no pictures but that of its cover")
         for time, frame in decoded(box):
-            if frame is None:
-                raise DataError(path, f"is damaged: the picture at {time:.2f} s cannot be decoded")
-            if min(frame.width, frame.height) < SMALLEST:
-                raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
-            shown = np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
+            shown = upright(path, frame, time)
             if first not in (None, shown.shape):
                 raise DataError(path, f"changes the size of its pictures at {time:.2f} s")
             first = shown.shape
