@@ -115,7 +115,7 @@ def test_starts_as_uspl_does() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"`method` must be 'uspl' or one of ez-vsl.*; got 'ezvsl'"):
+    with pytest.raises(ValueError, match=r"`method` must be 'uspl' or one of attention10k.*; got 'ezvsl'"):
         methods.build("ezvsl", brief())
     with pytest.raises(ValueError, match=r"ends in '\+ogl' or in nothing; got 'ogi'"):
         methods.add("ogi", methods.build("ez-vsl", brief()))

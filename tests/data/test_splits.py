@@ -29,7 +29,7 @@ PROTOCOLS = ("avsbench", "avsbench-batch(2)", "vggss-half", "vggss-adaptive", "v
 
 def test_a_record_is_the_same_for_any_batch_and_any_number_of_workers() -> None:
     clips, val = open_set(sample(), "test", silent="negative", size=32), open_set(sample(), "val", size=32)
-    given = {"protocols": PROTOCOLS, "val_set": val, "maps": ("m_crs", "m"), "listen": False}
+    given = {"protocols": PROTOCOLS, "val_set": val, "maps": ("m_crs", "m"), "audio_sensitivity": False}
     found = [evaluate.evaluate(model(), clips, batch_size=b, workers=w, **given) for b, w in ((1, 0), (7, 2), (18, 0))]
     assert found[0] == found[1] == found[2]
     scored = found[0]["protocols"]

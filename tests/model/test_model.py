@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import costs
+from benchmarks.costs import counts
 from tests.helpers.models import small
 from tests.helpers.values import random
 from uspl.config import Config
@@ -30,7 +30,7 @@ def maps(cfg: Config) -> Maps:
 
 def test_the_paper_sized_model_has_the_papers_counts() -> None:
     """The sound network is not counted; the visual projector runs twice; batch norm adds .05 G to the encoder."""
-    found = costs.counts()
+    found = counts.counts()
     for name, millions, billions in (("coarse", 24.13, 6.46), ("sps", 68.12, 38.60), ("smr", 69.63, 40.71)):
         assert found[name]["parameters"] == pytest.approx(millions, abs=0.01)
         assert found[name]["multiply_adds"] == pytest.approx(billions, abs=0.01)

@@ -43,7 +43,7 @@ def test_smoothing_forgets_with_time_and_begins_anew_behind_silence(tmp_path: Pa
     source = films.make(tmp_path / "film.mkv", times=films.UNEVEN, heard=1.0, grey=lambda n: 16 * n)
     gate = Gate(loudness=-20.0)
     moments = list(watch(source, map="m", gate=gate, smooth=0.3))
-    assert {m.open for m in moments} == {True, False}
+    assert {m.active for m in moments} == {True, False}
     last: tuple[float, torch.Tensor] | None = None
     for moment in moments:
         if not moment.active:

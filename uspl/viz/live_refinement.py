@@ -57,7 +57,7 @@ def trimap_thresholds(
             `which`.
 
     >>> m = torch.tensor([[[0.1, 0.5, 0.9]]])
-    >>> figure = trust(m.expand(3, 1, 3), m, m > 0.5, beta_l=0.4, beta_h=0.55, r=2)
+    >>> figure = trimap_thresholds(m.expand(3, 1, 3), m, m > 0.5, beta_l=0.4, beta_h=0.55, r=2)
     """
     _same_shape(m, mask, "m")
     if not 0 <= which < len(m):
@@ -125,7 +125,7 @@ def affinity_from_pixel(
         ValueError: `r`, `start` or `power` out of range, shapes that differ, an unknown `metric` or `reduce`.
 
     >>> mask = torch.tensor([[True, False, False]])
-    >>> figure = whom(torch.zeros(3, 1, 3), torch.tensor([[[0.0, 1.0, 1.0]]]), mask, r=2)
+    >>> figure = affinity_from_pixel(torch.zeros(3, 1, 3), torch.tensor([[[0.0, 1.0, 1.0]]]), mask, r=2)
     """
     _same_shape(f_aff[0], mask, "f_aff")
     if not 1 <= r <= R_MAX:
