@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from uspl import align
 from uspl.data.batch import Clip
 from uspl.inference.predict import loader
-from uspl.maps import normalise_map, resize
+from uspl.maps import resize
 from uspl.metrics import segmentation
 from uspl.model import USPL
 
@@ -48,18 +48,13 @@ def replaced(model: USPL, dataset: Dataset[Clip], *, batch_size: int = 50) -> di
         with torch.inference_mode():
             truth = batch.mask.float()
             stages, f_v = model.encode_image(batch.image)
-            found = align.sounding_map(model.encode_sound(batch.sound).float(), f_v.float())
+            found = align.sounding_map(model.encode_sound(batch.sound), f_v)
             true = F.adaptive_avg_pool2d(truth, (found.shape[1], found.shape[2]))
             choice = found.where(true > 0, found.amin((1, 2), keepdim=True))
             a = model.affinities(model.f_aff(stages))
             true_a = model.affinities(APART * (resize(truth, cfg.map_size) > 0.5).float().unsqueeze(1))
             settings = {"none": (found, a), "choice": (choice, a), "m_crs": (true, a), "a": (found, true_a)}
             for name, (m_crs, near) in {**settings, "m_crs, a": (true, true_a)}.items():
-                maps = {
-                    "m_crs": normalise_map(m_crs, cfg.map_range),
-                    "m_fine": model.walked(model.on_grid(m_crs), near),
-                    "m": torch.sigmoid(model.segment(stages, f_v, m_crs)),
-                }
-                for kind, m in maps.items():
+                for kind, m in model.decode(stages, f_v, m_crs, ("m_crs", "m_fine", "m"), a=near).items():
                     ious[name][kind] += segmentation.iou(resize(m, cfg.image_size) > 0.5, truth > 0.5).tolist()
     return {name: {kind: statistics.fmean(all_) for kind, all_ in by.items()} for name, by in ious.items()}

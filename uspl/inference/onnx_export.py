@@ -38,7 +38,7 @@ class _Paths(nn.Module):
     def forward(self, image: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
         stages, f_v = self.model.encode_image(image)
         m_crs = align.sounding_map(self.model.encode_sound(sound), f_v)
-        return m_crs, torch.sigmoid(self.model.segment(stages, f_v, m_crs))
+        return m_crs, self.model.decode(stages, f_v, m_crs, ("m",))["m"]
 
 
 def export_onnx(model: USPL, file: str | Path) -> Path:

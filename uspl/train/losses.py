@@ -66,7 +66,7 @@ class Objective(nn.Module):
         """Losses by name: "loss" (the one to descend), "mmicl", and in the joint phase "aff" and "seg"."""
         model, cfg = self.model, self.model.cfg
         stages, f_v = model.encode_image(batch.image)
-        f_a, f_v = model.encode_sound(batch.sound).float(), f_v.float()
+        f_a = model.encode_sound(batch.sound)
         keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=moment.delta, generator=generator)
         # bf16 has three digits: enough for the encoders and the decoder, too few for a cosine divided by tau.
         with torch.autocast(f_v.device.type, enabled=False):

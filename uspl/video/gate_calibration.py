@@ -79,7 +79,7 @@ def cosines(model: USPL, clips: Any, *, batch_size: int = 32, seed: int = 0) -> 
 
 def _greatest(model: USPL, sound: Tensor, f_v: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     """The greatest cosine (Eq. 1) of each sound with the places of its image."""
-    return align.sounding_map(model.encode_sound(sound).float(), f_v.float()).amax((1, 2)).cpu()
+    return align.sounding_map(model.encode_sound(sound), f_v).amax((1, 2)).cpu()
 
 
 def _batches(clips: Any, size: int) -> Iterator[Sequence[Clip]]:
