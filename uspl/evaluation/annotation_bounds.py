@@ -33,17 +33,17 @@ def bounds(file: str | Path) -> dict[str, Any]:
     """
     memory.tune_malloc(keep=False)
     entries = read_boxes(Path(file))
-    tallies = {name: ProtocolScorer(named(name)) for name in PROTOCOLS}
+    scorers = {name: ProtocolScorer(named(name)) for name in PROTOCOLS}
     marked = 0
     for start in range(0, len(entries), 64):
         ids, _, boxes = zip(*entries[start : start + 64], strict=True)
         truth = torch.stack([boxes_to_map(one, size=SIDE) > 0 for one in boxes])
         marked += int(truth.count_nonzero())
-        for tally in tallies.values():
-            tally.add(ids, {}, truth)
+        for scorer in scorers.values():
+            scorer.add(ids, {}, truth)
         memory.release_free_pages()
     kept = ("rule", "floors", "ceiling")
-    found = {name: {k: v for k, v in tally.result().items() if k in kept} for name, tally in tallies.items()}
+    found = {name: {k: v for k, v in scorer.result().items() if k in kept} for name, scorer in scorers.items()}
     return _about(file) | {"n": len(entries), "area": marked / len(entries) / SIDE**2, "protocols": found}
 
 

@@ -79,7 +79,7 @@ class AudioSensitivity:
         other = derangement(self._kinds, [video_of(id) for id in self._ids], seed=seed)
         self.partners = {"shuffled": shuffled, "other": other}
         self.sounds = ("own", "swap", *self.partners, "silence", "noise")
-        self._tally, self._notes = ProtocolScorer(protocol or named("avsbench")), _Notes()
+        self._scorer, self._notes = ProtocolScorer(protocol or named("avsbench")), _Notes()
 
     def add(self, batch: Batch, found: Mapping[str, Found]) -> None:
         """A batch and its maps under each sound."""
@@ -90,7 +90,7 @@ class AudioSensitivity:
         if known.any():
             ids = [id for id, k in zip(batch.ids, known.tolist(), strict=True) if k]
             scored = {f"{s}/{m}": v[known] for s, by_map in found.items() if s != "swap" for m, v in by_map.items()}
-            self._tally.add(ids, scored, batch.mask[known] > 0.5)
+            self._scorer.add(ids, scored, batch.mask[known] > 0.5)
         self._notes.take(batch.objects, swapped, found)
 
     def result(self) -> dict[str, Any]:
@@ -102,11 +102,11 @@ class AudioSensitivity:
             "other_category": share of clips that heard another category under "other"; "rule".
         """
         result = self._notes.means()
-        table = self._tally.result(self._ids, resamples=RESAMPLES)["scores"]
+        table = self._scorer.result(self._ids, resamples=RESAMPLES)["scores"]
         result["scores"] = {
             sound: {m: table[f"{sound}/{m}"] for m in self._names} for sound in self.sounds if sound != "swap"
         }
-        result["protocol"] = self._tally.protocol.name
+        result["protocol"] = self._scorer.protocol.name
         other, kinds = self.partners["other"], self._kinds
         result["other_category"] = sum(kinds[i] != kinds[j] for i, j in enumerate(other)) / len(kinds)
         return result | {"rule": RULE}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from uspl import align
 from uspl.affinity import affinity_loss, draw_offsets
-from uspl.core.progress import TrainingProgress as Moment
+from uspl.core.progress import TrainingProgress
 from uspl.data.batch import Batch
 from uspl.maps import resize
 from uspl.model import USPL
@@ -62,12 +62,12 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, generator: torch.Generator, moment: Moment) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, generator: torch.Generator, progress: TrainingProgress) -> dict[str, Tensor]:
         """Losses by name: "loss" (the one to descend), "mmicl", and in the joint phase "aff" and "seg"."""
         model, cfg = self.model, self.model.cfg
         stages, f_v = model.encode_image(batch.image)
         f_a = model.encode_sound(batch.sound)
-        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=moment.delta, generator=generator)
+        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=progress.delta, generator=generator)
         # bf16 has three digits: enough for the encoders and the decoder, too few for a cosine divided by tau.
         with torch.autocast(f_v.device.type, enabled=False):
             m_crs = align.sounding_map(f_a, f_v)
@@ -80,7 +80,7 @@ class Objective(nn.Module):
                 masked_denominator=cfg.masked_denominator,
                 dropped=cfg.dropped,
             )
-        if not moment.joint:
+        if not progress.joint:
             return {"loss": l_mmicl, "mmicl": l_mmicl}
         l_aff, l_seg = self._joint(batch, stages, f_v, m_crs.detach() if cfg.detach else m_crs, generator)
         loss = total_loss(l_mmicl, l_aff, l_seg, lambda1=cfg.lambda1, lambda2=cfg.lambda2, lambda3=cfg.lambda3)
