@@ -69,10 +69,10 @@ class Config:
 
     # Data
     image_size: int = _field(224, AT_LEAST_1)  # pixels, side of the square image; section 4.1
-    seconds: float = _field(1.0, POSITIVE)  # seconds of sound per frame: 1 for AVSBench-S4, 3 for VGGSound
+    seconds: float = _field(1.0, POSITIVE)  # s of sound per frame; section 4.1: 1 for AVSBench-S4, see `vggsound` for 3
     train_frames: Literal["first", "one", "all"] = "first"  # Reading 16: seconds of a training video that are used
     keep_leaked: bool = False  # Reading 19: keep VGG-SS test ids found in a training list
-    flip: bool = True  # random horizontal flips of the training images
+    flip: bool = True  # Reading 23: random horizontal flips of the training images
 
     # Encoders, section 3.1
     visual: Literal["resnet50", "tiny"] = "resnet50"  # image encoder
@@ -93,7 +93,7 @@ class Config:
     symmetric: bool = False  # Reading 9: add the image -> sound direction
     masked_denominator: bool = False  # Reading 9: the positive in the denominator is masked too
     dropped: Literal["exclude", "zero"] = "exclude"  # Reading 10: what happens to a dropped location
-    map_range: Range = _field("relu_max", phase=JOINT)  # Reading 2: how a cosine map becomes a map in [0, 1]
+    map_range: Range = _field("minmax", phase=JOINT)  # Reading 2: how a cosine map becomes a map in [0, 1]
 
     # Refinement and affinity, Eqs. 3-6
     map_size: int = _field(56, AT_LEAST_1, phase=JOINT)  # pixels, side of tri-map, affinity and fine map; section 3.2
@@ -120,6 +120,7 @@ class Config:
     fuse_on: Literal["stage4", "projected"] = "stage4"  # Reading 13: the F_v of Eq. 9
     decoder_dim: int = _field(256, AT_LEAST_1)  # Reading 14: channels of ASPP and FPN
     aspp_dilations: tuple[int, ...] = _field((3, 6, 12, 18), INTEGERS)
+    decoder_dims: Literal["shared", "printed"] = "shared"  # Reading 25: F_1..F_4 at `decoder_dim`, or at `widths`
     rcu_inplace: bool = False  # Reading 14: the peers' in-place ReLU
     seg_loss: Literal["bce", "as_printed"] = _field("bce", phase=JOINT)  # Reading 15
     seg_target: Literal["soft", "three_way"] = _field("soft", phase=JOINT)  # Reading 15
@@ -138,12 +139,12 @@ class Config:
     head_lr: float = _field(1.0, POSITIVE, phase=JOINT)  # factor on lr for PMV-aff and SPS
     schedule: Literal["constant", "cosine"] = "constant"  # cosine falls to 2 % in each phase
     ramp_steps: int = _field(0, COUNT)  # steps of linear ramp at the start of each phase
-    keep: Literal["best", "last"] = _field("best", phase=JOINT)  # the epoch best on validation, or the last
+    keep: Literal["best", "last"] = _field("best", phase=JOINT)  # Reading 22: the epoch best on validation, or the last
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # Reading 24; "auto": bf16 on a GPU that has it
     seed: int = _field(0, COUNT)
 
     # Machine
     device: str = _field("auto", phase=MACHINE)  # "auto", "cpu", "cuda", "cuda:1", ...
-    precision: Literal["auto", "fp32", "bf16"] = _field("auto", phase=MACHINE)  # "auto": bf16 on a GPU that has it
     fast: bool = _field(True, phase=MACHINE)  # numba kernels on the CPU; False, or USPL_FAST=0: plain PyTorch
     workers: int = _field(0, COUNT, phase=MACHINE)  # processes that load clips
 
@@ -174,6 +175,11 @@ class Config:
     def paper(cls, **changes: Any) -> Config:
         """The paper's experiment on AVSBench-S4: ResNet50, VGGish, section 4.1."""
         return cls(**changes)
+
+    @classmethod
+    def vggsound(cls, **changes: Any) -> Config:
+        """The paper's experiment on VGGSound: `paper`, with 3 s of sound, and without masks to choose an epoch by."""
+        return cls(**{**presets.VGGSOUND, **changes})
 
     @classmethod
     def tiny(cls, **changes: Any) -> Config:

@@ -63,6 +63,7 @@ class USPL(AudioVisualEncoder):
             dilations=cfg.aspp_dilations,
             inplace=cfg.rcu_inplace,
             last_upsample=cfg.visual == "resnet50",
+            dims=None if cfg.decoder_dims == "shared" else cfg.widths,
         )
 
     @classmethod
@@ -222,11 +223,6 @@ class USPL(AudioVisualEncoder):
             parts = {k: resize(m.float(), self.cfg.image_size).chunk(len(group)) for k, m in maps.items()}
             found |= {name: {k: parts[k][i] for k in wanted} for i, name in enumerate(group)}
         return found
-
-    def validation_loss(self, batch: Any) -> tuple[str, Tensor]:
-        """Eq. (2) with no location hidden, of a `data.batch.Batch`."""
-        f_a, (_, f_v) = self.encode_sound(batch.sound), self.encode_image(batch.image)
-        return "mmicl", align.mmicl_loss(f_a, f_v, tau=self.cfg.tau, symmetric=self.cfg.symmetric)
 
     def forward(self, image: Float[Tensor, "b 3 s s"], sound: Tensor) -> Maps:
         """Every map for a batch.

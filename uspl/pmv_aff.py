@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class PMVAff(nn.Module):
-    """Pyramid multi-scale visual affinity network (PMV-aff): four stages -> F_aff of Eq. (3).
+    """Process of Multi-scale Visual feature for affinities (PMV-aff): four stages -> F_aff of Eq. (3).
 
     Args:
         widths: channels of the four stages.

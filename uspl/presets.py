@@ -1,6 +1,9 @@
-"""What the two tiers for Sounding Shapes change in the paper's experiment."""
+"""What other data change in the paper's experiment on AVSBench-S4."""
 
 from typing import Any
+
+# VGGSound has no masks: Eq. 11 on held-out pairs falls for as long as the targets get easier, so the last epoch is kept.
+VGGSOUND: dict[str, Any] = {"seconds": 3.0, "keep": "last"}
 
 # What a random start on Sounding Shapes needs; chosen on the validation split (chapter 06).
 TINY: dict[str, Any] = {
@@ -18,6 +21,7 @@ TINY: dict[str, Any] = {
     "delta": 0.7,
     "delta_ramp": 0.5,
     "symmetric": True,
+    "map_range": "relu_max",
     "beta_l": 0.2,
     "beta_h": 0.4,
     "aff_dim": 16,

@@ -136,6 +136,8 @@ class ASPPFPNDecoder(nn.Module):
         dilations: rates of the ASPP.
         inplace: the published in-place ReLU (Reading 14), to load published weights.
         last_upsample: the finest step doubles the size, as stages from stride 4 need to reach the image.
+        dims: channels of F_1..F_4, the outputs of the ASPPs, brought to `dim` by 1x1 convolutions; None: `dim` for each,
+            as Table 3 counts them (Reading 25).
     """
 
     def __init__(
@@ -146,9 +148,15 @@ class ASPPFPNDecoder(nn.Module):
         dilations: Sequence[int] = (3, 6, 12, 18),
         inplace: bool = False,
         last_upsample: bool = True,
+        dims: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.conv1, self.conv2, self.conv3, self.conv4 = (ASPP(c, dim, dilations=dilations) for c in widths)
+        outs = dims or (dim,) * 4
+        aspps = (ASPP(c, out, dilations=dilations) for c, out in zip(widths, outs, strict=True))
+        self.conv1, self.conv2, self.conv3, self.conv4 = (
+            aspp if out == dim else nn.Sequential(aspp, nn.Conv2d(out, dim, 1))
+            for aspp, out in zip(aspps, outs, strict=True)
+        )
         self.path4 = FusionBlock(dim, skip=False, upsample=False, inplace=inplace)
         self.path3 = FusionBlock(dim, inplace=inplace)
         self.path2 = FusionBlock(dim, inplace=inplace)

@@ -12,6 +12,7 @@ from tests.helpers.values import random
 from uspl.config import Config
 from uspl.maps import normalise_map, resize
 from uspl.model import USPL, Maps
+from uspl.segment import ASPPFPNDecoder
 
 
 @lru_cache(maxsize=1)
@@ -82,6 +83,24 @@ def test_every_other_reading_runs_and_changes_the_maps(changes: dict[str, object
     default, other = default_maps(), maps(small(**changes))
     assert all(torch.isfinite(m.float()).all() for m in other)
     assert any(a.shape == b.shape and not torch.equal(a, b) for a, b in zip(default, other, strict=True))
+
+
+WIDTHS = (256, 512, 1024, 2048)
+
+
+def test_the_printed_dims_do_not_fit_table_3() -> None:
+    """Section 4.1 prints [256, 512, 1024, 2048] for F_1..F_4; Table 3 counts 68.12 M (Reading 25)."""
+    counts = {}
+    for dims in ("shared", "printed"):
+        with torch.device("meta"):
+            net = ASPPFPNDecoder(widths=WIDTHS, dims=WIDTHS if dims == "printed" else None)
+            sides = [conv(torch.empty(1, c, 4, 4)) for conv, c in zip((net.conv1, net.conv4), WIDTHS[::3], strict=True)]
+        assert [side.shape[1] for side in sides] == [256, 256]  # the FPN gets the same from both
+        counts[dims] = sum(p.numel() for p in net.parameters()) / 1e6
+    assert counts["shared"] + 24.13 == pytest.approx(68.12, abs=0.01)
+    assert counts["printed"] > 200
+    narrowed = {name.split(".")[1] for name in USPL(small(decoder_dims="printed", decoder_dim=16)).sps.state_dict()}
+    assert narrowed >= {"0", "1"}
 
 
 def test_clips_do_not_look_at_each_other() -> None:

@@ -168,7 +168,7 @@ def test_the_schedule_ramps_and_falls() -> None:
         ({}, {"val_m_crs": 0.1, "val_m_fine": 0.2, "val_m": 0.3}, 0.3),
         ({"lambda3": 0.0}, {"val_m_crs": 0.1, "val_m_fine": 0.2}, 0.2),
         ({"lambda3": 0.0, "lambda2": 0.0}, {"val_m": 0.4, "val_loss": 7.0}, 0.4),  # a peer has one map
-        ({}, {"val_mmicl": 2.0}, -2.0),
+        ({}, {"val_loss": 2.0}, -2.0),  # without masks: the loss that is trained
     ],
 )
 def test_the_best_epoch_is_that_of_the_map_in_question(

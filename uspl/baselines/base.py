@@ -120,11 +120,6 @@ class Peer(nn.Module):
         losses: dict[str, Tensor] = self.method.losses(self.features, batch, labels, generator, moment)
         return losses
 
-    def validation_loss(self, batch: Batch) -> tuple[str, Tensor]:
-        """Its own loss on a validation batch, as it is at the end of its training."""
-        losses = self(batch, torch.Generator().manual_seed(0), TrainingProgress(True, 0.0, 1.0))
-        return "loss", losses["loss"]
-
     def predict_maps(
         self, image: Float[Tensor, "b 3 s s"], sounds: Mapping[str, Tensor], wanted: Sequence[str]
     ) -> dict[str, dict[str, Tensor]]:

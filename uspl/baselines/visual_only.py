@@ -34,6 +34,7 @@ def new_decoder(cfg: Config) -> ASPPFPNDecoder:
         dilations=cfg.aspp_dilations,
         inplace=cfg.rcu_inplace,
         last_upsample=cfg.visual == "resnet50",
+        dims=None if cfg.decoder_dims == "shared" else cfg.widths,
     )
     last: Any = decoder.output_conv[-1]
     nn.init.constant_(last.bias, math.log(SHARE / (1 - SHARE)))

@@ -18,6 +18,7 @@ from uspl.cli.arguments import in_project, refusal
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import sweep
 from uspl.cli.video import export, run
+from uspl import presets
 from uspl.config import Config
 from uspl.core import paths
 
@@ -230,7 +231,7 @@ def main(args: list[str] | None = None) -> None:
 def _defaults(args: list[str]) -> Config:
     """The tier's `Config`, read before the other options: those then change single fields of it.
 
-    On VGGSound pairs a sound is 3 s long, as the field has it.
+    On VGGSound pairs `presets.VGGSOUND` comes on top: 3 s of sound, and the last epoch is kept.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--tier", nargs="?", default="tiny", const="tiny")
@@ -240,5 +241,5 @@ def _defaults(args: list[str]) -> Config:
     if known.data and not (Path(known.data) / "s4_meta_data.csv").is_file():
         from uspl.data.splits import is_pairs
 
-        changes = {"seconds": 3.0} if is_pairs(known.data) else {}
+        changes = presets.VGGSOUND if is_pairs(known.data) else {}
     return Config.tier(known.tier, **changes)

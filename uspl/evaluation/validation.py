@@ -1,12 +1,13 @@
 """What a training looks at after each epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from uspl.data.batch import Clip
+from uspl.data.batch import Batch, Clip
 from uspl.inference.predict import MAPS, MapModel, loader, predict
 from uspl.metrics import segmentation
 
@@ -24,15 +25,21 @@ def miou(
     return {name: value / n for name, value in total.items()}
 
 
-def validate(model: MapModel, dataset: Any, *, maps: Sequence[str], batch_size: int = 50) -> dict[str, float]:
+def validate(
+    model: MapModel,
+    dataset: Any,
+    *,
+    maps: Sequence[str],
+    loss: Callable[[Batch], Tensor],
+    batch_size: int = 50,
+) -> dict[str, float]:
     """What is known of a model after an epoch: "val_<map>", the mIoU at 0.5 of each map, where clips have masks;
-    otherwise the mean over batches of its loss: "val_mmicl", Eq. (2) with nothing hidden, of a baseline "val_loss"."""
+    otherwise "val_loss", the mean of `loss` over batches."""
     if dataset[0].mask is not None:
         return {f"val_{k}": v for k, v in miou(model, dataset, maps=maps, batch_size=batch_size).items()}
-    cfg, device, losses, name = model.cfg, next(model.parameters()).device, [], "loss"
+    cfg, device = model.cfg, next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        for batch in loader(dataset, batch_size=cfg.batch_size, front_end=cfg.front_end, num_workers=cfg.workers):
-            name, loss = model.validation_loss(batch.to(device))
-            losses.append(loss.item())
-    return {f"val_{name}": sum(losses) / len(losses)}
+        batches = loader(dataset, batch_size=cfg.batch_size, front_end=cfg.front_end, num_workers=cfg.workers)
+        losses = [loss(batch.to(device)).item() for batch in batches]
+    return {"val_loss": sum(losses) / len(losses)}

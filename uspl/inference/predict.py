@@ -40,9 +40,6 @@ class MapModel(Protocol):
     ) -> dict[str, dict[str, Tensor]]:
         """Sound -> map -> (B, S, S) in [0, 1]."""
 
-    def validation_loss(self, batch: Batch) -> tuple[str, Tensor]:
-        """The name of its loss and the loss itself, with nothing hidden: what is known where clips have no masks."""
-
     def eval(self) -> Any:
         """As `nn.Module.eval`."""
 

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 from filelock import FileLock
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import Subset
 from tqdm.auto import tqdm
 
@@ -24,6 +24,7 @@ from uspl.core.device import choose_device
 from uspl.core.files import make_folder
 from uspl.core.progress import TrainingProgress, has_kernel
 from uspl.data import splits
+from uspl.data.batch import Batch
 from uspl.evaluation import validation
 from uspl.inference import predict
 from uspl.model import USPL
@@ -198,6 +199,18 @@ def _prepared(
     return _Run(model, cfg, plan, folder, clips, val, *given)
 
 
+def _held_out(run: _Run) -> Callable[[Batch], Tensor]:
+    """The loss of a batch that is not learned from: nothing hidden, and the same draws after every epoch."""
+    objective = run.accelerator.unwrap_model(run.objective)
+    moment = TrainingProgress(run.plan.joint, 0.0, 1.0)
+
+    def loss(batch: Batch) -> Tensor:
+        found: Tensor = objective(batch, torch.Generator().manual_seed(0), moment)["loss"]
+        return found
+
+    return loss
+
+
 def _trained(run: _Run) -> dict[str, Any]:
     """Every epoch that is left, then the record; each epoch can be resumed."""
     cfg, plan, state, accelerator = run.cfg, run.plan, run.state, run.accelerator
@@ -211,7 +224,7 @@ def _trained(run: _Run) -> dict[str, Any]:
         step = Step(accelerator, run.objective, run.optimizer, run.rates, generator, moment, run.bar)
         means = run_epoch(step, run.loader, flip=cfg.flip, first=epoch * len(run.loader), kept=run.folder)
         # Look
-        means |= validation.validate(run.model, run.val, maps=plan.maps)
+        means |= validation.validate(run.model, run.val, maps=plan.maps, loss=_held_out(run))
         few = Subset(run.val, range(min(8, len(run.val))))
         _, maps_now = next(predict.predict(run.model, few, maps=plan.maps))
         checkpoint.save_snapshot(run.folder, epoch + 1, maps_now)

@@ -106,7 +106,6 @@ def seed(seed: int, joint: bool, epoch: int) -> int:
 
 def selection_score(cfg: Config, scores: Mapping[str, float]) -> float:
     """How good an epoch is, on validation: mIoU of the map the configuration is about, of a peer its only one; without
-    masks, minus Eq. (2)."""
+    masks, minus the loss that is trained: Eq. (11), or a peer's own (Reading 22)."""
     m = "m" if cfg.lambda3 > 0 else "m_fine" if cfg.lambda2 > 0 else "m_crs"
-    loss = scores.get("val_mmicl", scores.get("val_loss", 0.0))
-    return scores.get(f"val_{m}", scores.get("val_m", -loss))
+    return scores.get(f"val_{m}", scores.get("val_m", -scores.get("val_loss", 0.0)))
