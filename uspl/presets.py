@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# VGGSound has no masks: Eq. 11 on held-out pairs falls for as long as the targets get easier, so the last epoch is kept.
+# VGGSound has no masks to choose an epoch by, and Eq. 11 on held-out pairs has targets that move: the last is kept.
 VGGSOUND: dict[str, Any] = {"seconds": 3.0, "keep": "last"}
 
 # What a random start on Sounding Shapes needs; chosen on the validation split (chapter 06).

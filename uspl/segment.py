@@ -136,8 +136,8 @@ class ASPPFPNDecoder(nn.Module):
         dilations: rates of the ASPP.
         inplace: the published in-place ReLU (Reading 14), to load published weights.
         last_upsample: the finest step doubles the size, as stages from stride 4 need to reach the image.
-        dims: channels of F_1..F_4, the outputs of the ASPPs, brought to `dim` by 1x1 convolutions; None: `dim` for each,
-            as Table 3 counts them (Reading 25).
+        dims: channels of F_1..F_4, the outputs of the ASPPs, brought to `dim` by 1x1 convolutions; None: `dim` for
+            each, as Table 3 counts them (Reading 25).
     """
 
     def __init__(

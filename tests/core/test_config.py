@@ -15,7 +15,6 @@ from uspl.audio import log_spectrogram
 from uspl.config import Config, differences
 from uspl.experiments import command_line
 
-
 PAPER = json.loads((Path(__file__).parents[1] / "reference" / "paper_tables.json").read_text())
 
 
@@ -23,7 +22,10 @@ PAPER = json.loads((Path(__file__).parents[1] / "reference" / "paper_tables.json
 def test_paper_is_section_4_1(said: dict[str, Any]) -> None:
     cfg = Config.vggsound() if said.get("data") == "VGGSound" else Config.paper()
     if said["field"] == "front_end":  # Reading 11: the published VGGish cannot read it; the switch is there
-        assert (said["value"], dataclasses.replace(cfg, front_end="spectrogram").front_end) == ("257x301", "spectrogram")
+        assert (said["value"], dataclasses.replace(cfg, front_end="spectrogram").front_end) == (
+            "257x301",
+            "spectrogram",
+        )
         assert log_spectrogram(torch.zeros(48_000), 16_000).shape == (257, 301)
         return
     value = getattr(cfg, said["field"])

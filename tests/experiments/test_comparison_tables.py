@@ -21,7 +21,7 @@ def write(folder: Path, variant: str, seed: int, value: float, m: str = "m") -> 
 
 def table(folder: Path, protocol: str = "avsbench") -> list[list[str]]:
     text = tight(comparison_tables.markdown(folder, protocol, ["mIoU"], ["miou"]))
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
 
 
 def test_rows_are_what_the_records_say(tmp_path: Path) -> None:

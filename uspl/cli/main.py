@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 import uspl
+from uspl import presets
 from uspl.cli.arguments import in_project, refusal
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import sweep
 from uspl.cli.video import export, run
-from uspl import presets
 from uspl.config import Config
 from uspl.core import paths
 

@@ -1,6 +1,7 @@
 """`uspl sweep`: the tables of the paper, cell by cell."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,28 +22,38 @@ def sweep(
     data: Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")] = None,
     out: Annotated[Path | None, in_project("where the records go, in `table<N>/<cell>`", "results")] = None,
     seeds: int = 3,
+    extra: bool = False,
+    boxes: Annotated[Path | None, tyro.conf.arg(help="VGG-SS's box file: Table 2 on its pairs")] = None,
+    train_list: Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")] = None,
+    partial: bool = False,
     cells: Annotated[
         Path | None, tyro.conf.arg(help="a list of tables", help_behavior_hint="(default: the library's own)")
     ] = None,
     runs: Annotated[Path | None, in_project("where checkpoints and executed pages live", "runs")] = None,
     jobs: int = 0,
+    gpus: str = "",
     scheduler: str | None = None,
     redo: bool = False,
 ) -> None:
-    """The cells of the paper's Tables 3 to 8, several at a time, on the validation split; resumable.
+    """The cells of the paper's Tables 1 to 8, several at a time; resumable.
 
     Args:
-        table: its number, or several; all of them by default.
+        table: its number, or several; Tables 3 to 8 by default.
         cell: only this one, for instance beta-10-t-8.
         seeds: how many trainings each cell gets: seeds 1, 2, ...
-        jobs: cells at a time; 0 is one for each core.
+        extra: also the rows beside the paper's.
+        partial: train and score on what is there although clips are missing.
+        jobs: cells at a time; 0 is one for each GPU, or without any for each core (with the paper's encoders one).
+        gpus: numbers of those to use, a cell each, as 0,1,2,3; all there are by default.
         scheduler: address of a Dask scheduler to run on, as it prints it when it starts.
         redo: also cells that have a record; trained weights in `runs` are used again.
     """
-    from uspl.experiments import grid, grid_runner
+    from uspl.experiments import command_line, grid, grid_report, grid_runner
 
     if seeds < 1 or jobs < 0:
         raise ValueError(f"`seeds` must be at least 1 and `jobs` at least 0; got {seeds} and {jobs}.")
+    if not re.fullmatch(r"(\d+(,\d+)*)?", gpus):
+        raise ValueError(f"`gpus` must be numbers divided by commas, as 0,1,2,3; got {gpus!r}.")
     data, out = paths.data_folder(data), paths.results_folder(out)
     tables = {s.table: s for s in grid.read(cells)}
     for number in table:
@@ -50,12 +61,18 @@ def sweep(
             raise ValueError(f"`table` must be among {', '.join(map(str, tables))}; got {number}.")
     if cell is not None and len(table) != 1:
         raise ValueError(f"`cell` must be of one table; got {len(table)} tables.")
-    asked = [tables[number] for number in table or tables]
+    if boxes is not None and table != (2,):
+        raise ValueError(f"`boxes` is for Table 2; got {', '.join(map(str, table)) or 'no table'}.")
+    asked = [tables[n] for n in table or (tables if cells else (n for n in tables if 3 <= n <= 8))]
     asked = asked if cell is None else [grid.select_cell(asked[0], cell)]
     logging.getLogger("uspl.experiments").setLevel(logging.INFO)
-    how: dict[str, Any] = {"runs": runs, "workers": jobs, "scheduler": scheduler, "redo": redo}
-    failed = grid_runner.run(asked, cfg, data, out, seeds=range(1, seeds + 1), **how)
+    where: dict[str, Any] = {"boxes": boxes, "train_list": train_list, "partial": partial, "runs": runs}
+    where |= {"gpus": [int(n) for n in gpus.split(",") if n], "workers": jobs, "scheduler": scheduler}
+    failed = grid_runner.run(asked, cfg, data, out, seeds=range(1, seeds + 1), extra=extra, redo=redo, **where)
     for one in asked:
-        print(grid.markdown(one, out, data.name) if one.cells else f"{one.title}: {one.record}", end="\n\n")
+        for more in (False, True) if extra and one.extra else (False,):
+            if one.extra if more else one.cells:
+                told = grid_report.markdown(one, out, data, tier=command_line.nearest(cfg), extra=more)
+                print(f"Table {one.table}{', rows beside the paper' if more else ''}", told, sep="\n\n", end="\n\n")
     if failed:
         raise ValueError("failed: " + "; ".join(f"{f.name}: {f.reason}" for f in failed))

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from uspl.core import record
 from uspl.core.tables import markdown_table
-from uspl.experiments.methods import GUIDED, METHODS
+from uspl.experiments.methods import GUIDED, METHODS, marked, simplifications
 from uspl.experiments.tables import mean_and_half_range
 
 FOLDER = "peers/sounding-shapes"
@@ -98,9 +98,17 @@ def markdown(
     for method in methods:
         each = [scores(folder, method, protocol, key) for key in keys]
         share = f"{statistics.mean(each[0]) / statistics.mean(bound):.0%}" if bound and each[0] else ""
-        rows.append([method.name, method.learns, *map(mean_and_half_range, each), share, len(each[0]) or ""])
+        rows.append(
+            [
+                marked(method.name, method.variant),
+                method.learns,
+                *map(mean_and_half_range, each),
+                share,
+                len(each[0]) or "",
+            ]
+        )
     head = ["method", "learns from", *(f"{title} [{protocol}]" for title in titles), "of the bound", "seeds"]
-    return markdown_table(head, rows)
+    return markdown_table(head, rows) + simplifications(method.variant for method in methods)
 
 
 def sensitivity_table(folder: str | Path) -> str:

@@ -1,29 +1,44 @@
-"""The paper's Tables 3 to 8 as lists of cells, from `sweeps.yml`; `grid_runner` runs them, chapter 07 shows them."""
+"""The paper's Tables 1 to 8 as lists of cells, from `sweeps.yml`; `grid_runner` runs them, `grid_report` shows them."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from uspl.config import Config
-from uspl.core import record
-from uspl.core.tables import markdown_table
-from uspl.experiments.study import VARIANTS
-from uspl.experiments.tables import mean_and_half_range
+from uspl.experiments.study import PEERS, VARIANTS
 
 TABLES = Path(__file__).with_name("sweeps.yml")
-KEYS = ("table", "title", "notebook", "command", "record", "variant", "map", "grid", "cells", "paper")
+KEYS = ("table", "title", "notebook", "columns", "records", "protocols", "cells", "extra")
+SCORES = {"miou": "mIoU", "fscore": "F-score", "ciou": "cIoU@0.5", "auc": "AUC"}
+
+
+class Column(NamedTuple):
+    """What a table prints of each row."""
+
+    split: str
+    score: str  # of `SCORES`
+
+    @property
+    def title(self) -> str:
+        """`val mIoU`."""
+        return f"{self.split} {SCORES[self.score]}"
+
+    @property
+    def unit(self) -> float:
+        """Of the printed number: all but the F-score are printed in per cent."""
+        return 1.0 if self.score == "fscore" else 0.01
 
 
 class Cell(NamedTuple):
-    """One setting of a table."""
+    """One row of a table."""
 
     changes: dict[str, Any]  # fields of `Config`
-    variant: str  # of `study.VARIANTS`
+    variant: str  # of `study`; "" for a row that is cited only
     map: str  # the one that is scored
-    paper: float | None  # the published value, where it is known here
+    paper: tuple[float, ...] = ()  # as printed, in the order of the columns; empty for a row beside the paper's
     title: str = ""  # where fields do not say it
 
     @property
@@ -39,22 +54,29 @@ class Cell(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """One table: cells that are trained and scored, or a command that measures all of it."""
+    """One table."""
 
     table: int
     title: str
     notebook: str  # the chapter that explains it
-    cells: list[Cell]
-    command: str = ""
-    record: str = ""  # what the command writes
+    columns: tuple[Column, ...]
+    cells: list[Cell]  # the paper's rows
+    extra: list[Cell]  # rows beside them
+    records: str = ""  # folder of the records, where tables share them
+    protocols: tuple[str, ...] = ("avsbench",)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those that its columns are about."""
+        return tuple(dict.fromkeys(column.split for column in self.columns))
 
 
 def read(path: str | Path | None = None) -> list[Sweep]:
     """The tables of a file; None is the one of the project.
 
     Raises:
-        ValueError: not YAML, an unknown key, map, variant or field, or a value outside its field's range: with file
-            and line.
+        ValueError: not YAML, an unknown key, column, map, variant or field, a value outside its field's range, or as
+            many numbers as there are no columns: with file and line.
     """
     path = Path(path or TABLES)
     try:
@@ -70,42 +92,62 @@ def select_cell(sweep: Sweep, cell: str) -> Sweep:
     Raises:
         ValueError: no cell of that name.
     """
-    chosen = [c for c in sweep.cells if c.folder == cell]
-    if not chosen:
-        there = ", ".join(c.folder for c in sweep.cells) or "none: the table is one command"
+    cells, extra = ([c for c in rows if c.folder == cell] for rows in (sweep.cells, sweep.extra))
+    if not cells + extra:
+        there = ", ".join(dict.fromkeys(c.folder for c in sweep.cells + sweep.extra if c.variant))
         raise ValueError(f"`cell` must be one of {there}; got {cell!r}.")
-    return sweep._replace(cells=chosen)
+    return sweep._replace(cells=cells, extra=extra)
 
 
 def _sweep(node: yaml.Node, path: Path) -> Sweep:
     line, held = node.start_mark.line + 1, _plain(node)
-    needed = {"table", "title", "command", "record"} if "command" in held else {"table", "title"}
-    if not needed <= set(held) <= set(KEYS):
+    if not {"table", "title", "columns", "cells"} <= set(held) <= set(KEYS):
         raise ValueError(f"{path}, line {line}: a table has the keys {', '.join(KEYS)}; got {', '.join(held)}.")
-    grid = held.get("grid", {})
-    settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())] if grid else []
-    settings += held.get("cells", [])
-    published = {str(key).replace(" ", ""): value for key, value in held.get("paper", {}).items()}
-    cells = []
-    for setting in settings:
-        given = {"variant": held.get("variant", "full"), "map": held.get("map", "m"), "title": ""} | setting
-        variant, m, title = (given.pop(key) for key in ("variant", "map", "title"))
-        if variant not in VARIANTS:
-            there = f"one of {', '.join(VARIANTS)}; got {variant!r}"
-            raise ValueError(f"{path}, line {_line(node, [variant])}: `variant` must be {there}.")
-        if m not in VARIANTS[variant].maps:
-            there = f"one of {', '.join(VARIANTS[variant].maps)}, the maps of {variant!r}; got {m!r}"
-            raise ValueError(f"{path}, line {_line(node, [m])}: `map` must be {there}.")
-        try:
-            Config.from_dict(Config.tiny().as_dict() | given)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}, line {_line(node, given)}: {error}") from error
-        key = ",".join(map(_told, given.values())) if given else title
-        cells.append(Cell(given, variant, m, published.pop(key.replace(" ", ""), None), title))
-    if published:
-        raise ValueError(f"{path}, line {line}: `paper` names a cell that the table does not have: {list(published)}.")
-    more = {key: held.get(key, "") for key in ("notebook", "command", "record")}
-    return Sweep(held["table"], held["title"], cells=cells, **more)
+    columns = tuple(Column(*str(column).split(" ", 1)) for column in held["columns"] if " " in str(column))
+    if len(columns) != len(held["columns"]) or any(
+        c.split not in ("val", "test") or c.score not in SCORES for c in columns
+    ):
+        there = f"a split, val or test, and a score of {', '.join(SCORES)}"
+        raise ValueError(f"{path}, line {line}: each of `columns` must be {there}; got {held['columns']}.")
+    rows = {key: [_cell(one, columns, node, path) for one in _rows(held.get(key, []))] for key in ("cells", "extra")}
+    for cell in rows["extra"]:
+        if cell.paper:
+            raise ValueError(f"{path}, line {line}: a row of `extra` is not the paper's; got `paper` in {cell.name!r}.")
+    if not rows["cells"]:
+        raise ValueError(f"{path}, line {line}: table {held['table']} must have at least one row in `cells`; got none.")
+    sweep = Sweep(held["table"], held["title"], held.get("notebook", ""), columns, rows["cells"], rows["extra"])
+    return sweep._replace(
+        records=held.get("records", sweep.records), protocols=tuple(held.get("protocols", sweep.protocols))
+    )
+
+
+def _rows(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each row; one with a `grid` for every combination of its values."""
+    for row in rows:
+        grid = row.get("grid", {})
+        plain = {key: value for key, value in row.items() if key != "grid"}
+        for values in itertools.product(*grid.values()):
+            yield plain | dict(zip(grid, values, strict=True))
+
+
+def _cell(row: dict[str, Any], columns: tuple[Column, ...], node: yaml.Node, path: Path) -> Cell:
+    given = {"variant": "full", "map": "m", "title": "", "paper": []} | row
+    variant, m, title, paper = (given.pop(key) for key in ("variant", "map", "title", "paper"))
+    known = VARIANTS | PEERS
+    if variant and variant not in known:
+        there = f"one of {', '.join(known)}; got {variant!r}"
+        raise ValueError(f"{path}, line {_line(node, [variant])}: `variant` must be {there}.")
+    if variant and m not in known[variant].maps:
+        there = f"one of {', '.join(known[variant].maps)}, the maps of {variant!r}; got {m!r}"
+        raise ValueError(f"{path}, line {_line(node, [m])}: `map` must be {there}.")
+    if paper and len(paper) != len(columns):
+        many = f"{len(columns)} numbers, one for each column; got {paper}"
+        raise ValueError(f"{path}, line {_line(node, map(str, paper))}: `paper` must be {many}.")
+    try:
+        Config.from_dict(Config.tiny().as_dict() | given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}, line {_line(node, given)}: {error}") from error
+    return Cell(given, variant, m, tuple(paper), title)
 
 
 def _told(value: Any) -> str:
@@ -119,7 +161,8 @@ def _plain(node: yaml.Node) -> dict[str, Any]:
 
 def _line(node: yaml.Node, words: Iterable[str]) -> int:
     """Where one of some words stands in a table; its first line if none does."""
-    found = [scalar.start_mark.line for scalar in _nodes(node) if scalar.value in set(words)]
+    sought = set(words)
+    found = [scalar.start_mark.line for scalar in _nodes(node) if scalar.value in sought]
     return int(min(found, default=node.start_mark.line)) + 1
 
 
@@ -129,38 +172,3 @@ def _nodes(node: yaml.Node) -> list[yaml.Node]:
         return [node]
     below = itertools.chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
     return [scalar for child in below for scalar in _nodes(child)]
-
-
-def record_folder(sweep: Sweep, cell: Cell, results: str | Path, data: str) -> Path:
-    """The folder of a cell's records, one for each seed: `<variant>-s<seed>.json`."""
-    return Path(results) / f"table{sweep.table}" / cell.folder / data
-
-
-def values(sweep: Sweep, cell: Cell, results: str | Path, data: str = "sounding-shapes") -> list[float]:
-    """mIoU of each seed that has a record.
-
-    Raises:
-        ValueError: a record that was edited, or that holds another setting than the cell.
-    """
-    found = []
-    for path in sorted(record_folder(sweep, cell, results, data).glob(f"{cell.variant}-s*.json")):
-        told = record.read(path, sealed=True)
-        changes = {k: told["changes"].get(k, getattr(Config.tiny(), k)) for k in cell.changes}
-        if changes != cell.changes or told["split"] != "val":
-            raise ValueError(f"`{path}` is the record of {changes} on {told['split']!r}, not of {cell.name}.")
-        found.append(told["scores"][cell.map]["miou"])
-    return found
-
-
-def markdown(sweep: Sweep, results: str | Path, data: str = "sounding-shapes") -> str:
-    """A table: a row per cell, what it gave here, and the published value in a column of its own."""
-    head = [sweep.title, "mIoU, Sounding Shapes", "seeds", "status", "the paper, AVSBench-S4", "command"]
-    rows = []
-    for cell in sweep.cells:
-        each = values(sweep, cell, results, data)
-        paper = "" if cell.paper is None else f"{cell.paper:.4f}"
-        said = f"run, {len(each)} {'seed' if len(each) == 1 else 'seeds'}" if each else "not run"
-        command = f"`uspl sweep --table {sweep.table} --cell {cell.folder}`"
-        mean = mean_and_half_range(each) if each else ""
-        rows.append([cell.name, mean, " ".join(f"{v:.3f}" for v in each), said, paper, command])
-    return markdown_table(head, rows)

@@ -1,6 +1,7 @@
 """The peers of Tables 1 and 2 on the encoders, data, loop and evaluation of this library: only the method differs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial as partial_of
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,36 +33,66 @@ class Method(NamedTuple):
     name: str  # as the tables print it
     learns: str  # from what, beside videos: "nothing", "labels" or "masks"
     build: Callable[[Config, AudioVisualEncoder], Any]
+    simplified: str = ""  # what differs from the published method; its file says more
+
+
+def _tau(cfg: Config) -> float:
+    """EZ-VSL, SLAVC and FNAC publish 0.03 for pre-trained encoders; a random start needs the one of `cfg`."""
+    return cfg.tau if cfg.visual_weights == "none" else 0.03
 
 
 def _slavc(cfg: Config, encoder: AudioVisualEncoder) -> SLAVC:
     # From random start the whole training has a few hundred steps; at 0.999 the slow branch would hardly leave it.
-    return SLAVC(cfg, encoder, momentum=0.99 if cfg.visual_weights == "none" else 0.999)
+    return SLAVC(replace(cfg, tau=_tau(cfg)), encoder, momentum=0.99 if cfg.visual_weights == "none" else 0.999)
 
 
 def _fnac(cfg: Config, encoder: AudioVisualEncoder) -> FNAC:
     # Small encoders from random start lose too much by dropout; validation says so.
     dropout = 0.0 if cfg.visual_weights == "none" else 0.9
-    return FNAC(cfg.tau, dropout=dropout, weight=100 * cfg.batch_size / 256)
+    return FNAC(_tau(cfg), dropout=dropout, weight=100 * cfg.batch_size / 256)
 
 
 # The one list of the baselines: a new one is a file in `uspl/baselines/` and a line here. In the order of the tables.
 METHODS: dict[str, Method] = {
-    "attention10k": Method("Attention10k", "nothing", lambda cfg, encoder: Attention10k(cfg.tau)),
-    "dmc": Method("DMC", "nothing", lambda cfg, encoder: DMC(cfg)),
-    "avobject": Method("AVObject", "nothing", lambda cfg, encoder: Contrast(avobject.loss, cfg.tau)),
-    "sspl": Method("SSPL", "nothing", lambda cfg, encoder: SSPL(cfg)),
+    "attention10k": Method(
+        "Attention10k", "nothing", lambda cfg, encoder: Attention10k(cfg.tau), "two linear layers fewer"
+    ),
+    "dmc": Method(
+        "DMC", "nothing", lambda cfg, encoder: DMC(cfg), "a sound is one vector, so only the image is clustered"
+    ),
+    "avobject": Method(
+        "AVObject", "nothing", lambda cfg, encoder: Contrast(avobject.loss, cfg.tau), "one frame, so no optical flow"
+    ),
+    "sspl": Method("SSPL", "nothing", lambda cfg, encoder: SSPL(cfg), "one layer of predictive coding"),
     "lvs": Method("LVS", "nothing", lambda cfg, encoder: Contrast(lvs.loss, cfg.tau)),
-    "ez-vsl": Method("EZ-VSL", "nothing", lambda cfg, encoder: Contrast(ez_vsl.loss, cfg.tau)),
-    "slavc": Method("SLAVC", "nothing", _slavc),
-    "fnac": Method("FNAC", "nothing", _fnac),
-    "cam": Method("CAM", "labels", lambda cfg, encoder: CAM(cfg.widths[3])),
-    "irnet": Method("IRNet", "labels", lambda cfg, encoder: IRNet(cfg)),
-    "mssl": Method("MSSL", "labels", lambda cfg, encoder: MSSL(cfg)),
+    "ez-vsl": Method("EZ-VSL", "nothing", lambda cfg, encoder: Contrast(ez_vsl.loss, _tau(cfg))),
+    "slavc": Method("SLAVC", "nothing", _slavc, "dropout on the image alone"),
+    "fnac": Method("FNAC", "nothing", _fnac, "no masking of the spectrogram"),
+    "cam": Method(
+        "CAM",
+        "labels",
+        lambda cfg, encoder: CAM(cfg.widths[3]),
+        "the encoder of this library and a classifier of the sound",
+    ),
+    "irnet": Method("IRNet", "labels", lambda cfg, encoder: IRNet(cfg), "no displacement field and no CRF"),
+    "mssl": Method("MSSL", "labels", lambda cfg, encoder: MSSL(cfg), "its two stages are the halves of one training"),
     "visual-only": Method("visual only", "masks", lambda cfg, encoder: VisualOnly(cfg)),
-    "avs": Method("AVS", "masks", lambda cfg, encoder: AVS(cfg)),
+    "avs": Method("AVS", "masks", lambda cfg, encoder: AVS(cfg), "ResNet50 where the printed row has PVT-v2"),
 }
-GUIDED = ("ez-vsl",)  # those that the tables also show with object-guided maps
+GUIDED = ("ez-vsl", "slavc", "fnac")  # those that the tables also show with object-guided maps
+
+
+def marked(name: str, variant: str) -> str:
+    """The name of a row, with a dagger where its method is simplified."""
+    base = variant.partition("+")[0]
+    return f"{name} †" if base in METHODS and METHODS[base].simplified else name
+
+
+def simplifications(variants: Iterable[str]) -> str:
+    """What the daggers of a table mean, as a paragraph behind it; empty where nothing is simplified."""
+    bases = dict.fromkeys(variant.partition("+")[0] for variant in variants)
+    said = [f"{METHODS[b].name}: {METHODS[b].simplified}" for b in bases if b in METHODS and METHODS[b].simplified]
+    return f"\n\n† Simplified here. {'; '.join(said)}." if said else ""
 
 
 def build(name: str, cfg: Config) -> Peer:

@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,18 +30,20 @@ class Variant(NamedTuple):
     maps: tuple[str, ...] = ("m",)
     audio_sensitivity: bool = False
     method: str = "uspl"
+    times: int = 1  # how many times as many epochs of Eq. 11 as the recipe has
 
 
 VARIANTS: dict[str, Variant] = {
     "delta0": Variant({"delta": 0.0}, "warmup", ("m_crs",)),
+    "micl": Variant({"delta": 0.0, "symmetric": True, "lambda2": 0.0, "lambda3": 0.0}, maps=("m_crs",)),
     "mmicl": Variant({}, "warmup", ("m_crs",)),
     "mmicl-long": Variant({"lambda2": 0.0, "lambda3": 0.0}, maps=("m_crs",)),
     "sps-without-smr": Variant({"lambda2": 0.0, "teacher": "m_crs"}),
     "smr": Variant({"lambda3": 0.0}, maps=("m_fine",)),
     "full": Variant({}, maps=("m_crs", "m_fine", "m"), audio_sensitivity=True),
     "supervised": Variant({"lambda2": 0.0, "teacher": "mask"}),
-    "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 10}),
-    "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask", "epochs": 20}),
+    "supervised-2x": Variant({"lambda2": 0.0, "teacher": "mask"}, times=2),
+    "supervised-4x": Variant({"lambda2": 0.0, "teacher": "mask"}, times=4),
 }
 
 # Beyond the paper's recipe, and the peers of Tables 1 and 2, trained for as long as both phases of USPL.
@@ -48,6 +51,11 @@ BEST = {name: there for name, (_, there) in differences(Config.tiny(), Config.be
 PEERS = {"best": Variant(BEST, maps=("m_crs", "m_fine", "m"), audio_sensitivity=True)} | {
     name: Variant({}, audio_sensitivity=True, method=name) for name in (*METHODS, *(f"{name}+ogl" for name in GUIDED))
 }
+
+
+def changed(cfg: Config, variant: Variant) -> Config:
+    """What a variant trains where `cfg` is the recipe."""
+    return Config.from_dict({**cfg.as_dict(), "epochs": cfg.epochs * variant.times, **variant.changes})
 
 
 def study(
@@ -101,6 +109,8 @@ def study(
     for name in chosen:
         if name not in VARIANTS | PEERS:
             raise ValueError(f"`variants` must be among {', '.join(VARIANTS | PEERS)}; got {name!r}.")
+        if name == "best" and cfg.visual != "tiny":
+            raise ValueError(f"`variants`: 'best' was chosen for the encoders of `tiny`; got visual={cfg.visual!r}.")
     options: dict[str, Any] = {
         "test-data": told(test_data) if test_data else None,
         "protocol": protocols,
@@ -112,7 +122,7 @@ def study(
     for seed, name, path in paths:
         if again or not path.is_file():
             variant = (VARIANTS | PEERS)[name]
-            asked = Config.from_dict({**cfg.as_dict(), **variant.changes, "seed": seed})
+            asked = changed(replace(cfg, seed=seed), variant)
             train = {"train_list": train_list, "partial": partial, "runs": runs, "progress": progress}
             values = _measured(asked, variant, clips, rules, train)
             root = shlex.quote(told(clips.root))
@@ -165,7 +175,9 @@ def _measured(
             negative = clips.opened(clips.scored, "negative")
             values["listening"]["negative"] = area(model, negative, maps=variant.maps)
     about = _about(cfg, trained, variant) | {"data": clips.root.name}
-    about["split"] = clips.split if clips.boxes is None else Path(clips.boxes).name
+    about["split"] = clips.split
+    if clips.boxes is not None:
+        about["split"] = about["boxes"] = Path(clips.boxes).name
     if clips.scored != clips.root:
         about["test_data"] = clips.scored.name
     return about | values
@@ -181,9 +193,13 @@ def _about(cfg: Config, trained: Mapping[str, Any], variant: Variant) -> dict[st
     if variant.method != "uspl":
         seconds = {"training": round(trained["seconds"], 1)}
     kept = ("history", "kept", "n_train", "n_val", "n_missing", "leaked", "keep_leaked")
+    tier = command_line.nearest(cfg)
     return {
         "seed": cfg.seed,
-        "changes": {k: there for k, (_, there) in differences(Config.tier(command_line.nearest(cfg)), cfg).items()},
+        "tier": tier,
+        "config": cfg.as_dict(),
+        "changes": {k: there for k, (_, there) in differences(Config.tier(tier), cfg).items()},
         "seconds": seconds,
+        "warmup_run": trained["warmup"]["run"] if joint else None,  # equal in all records that share one
         "train_hash": trained["data_hash"],
     } | {k: trained[k] for k in kept if k in trained}

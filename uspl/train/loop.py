@@ -75,7 +75,8 @@ def train_or_load(
     folder = home / f"warmup-{cfg.slug(*joint_fields())}-{data}"
     values = fit(model, objective, plan, folder, cfg=cfg, clips=clips, progress=progress, ignore=joint_fields())
     if phase == "full" and cfg.epochs > 0:
-        plan, before = schedule.joint(cfg, clips.seconds), {k: values[k] for k in ("seconds", "history")}
+        before = {"run": folder.name} | {k: values[k] for k in ("seconds", "history")}
+        plan = schedule.joint(cfg, clips.seconds)
         folder = home / f"full-{cfg.slug()}-{data}"
         values = fit(model, objective, plan, folder, cfg=cfg, clips=clips, progress=progress)
         values["warmup"] = before
