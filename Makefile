@@ -33,7 +33,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data notebooks book pdf test bench run sweep serve lab clean distclean
+.PHONY: help all install data notebooks book pdf test bench run sweep figure serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -98,8 +98,13 @@ run: install $(if $(filter $(SHAPES),$(DATA)),data) ## one notebook: make run NB
 pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
 	@$(PY) book/pdf.py
 
-sweep: install $(if $(filter $(SHAPES),$(DATA)),data) ## the cells of the paper's Tables 3 to 8, or of one: make sweep TABLE=8 SEEDS=3
-	@$(PREFIX)/bin/uspl sweep $(if $(TABLE),--table $(TABLE)) $(if $(CELL),--cell '$(CELL)') --tier $(TIER) --data '$(DATA)' --seeds $(if $(filter command line,$(origin SEEDS)),$(SEEDS),3) $(if $(JOBS),--jobs $(JOBS))
+PAIRS = $(if $(BOXES),--boxes '$(BOXES)') $(if $(TRAIN_LIST),--train-list '$(TRAIN_LIST)')
+
+sweep: install $(if $(filter $(SHAPES),$(DATA)),data) ## the paper's Tables 3 to 8, or one of 1 to 8: make sweep TABLE=8 SEEDS=3, with GPUS=0,1 on these
+	@$(PREFIX)/bin/uspl sweep $(if $(TABLE),--table $(TABLE)) $(if $(CELL),--cell '$(CELL)') $(if $(EXTRA),--extra) --tier $(TIER) --data '$(DATA)' $(PAIRS) --seeds $(if $(filter command line,$(origin SEEDS)),$(SEEDS),3) $(if $(JOBS),--jobs $(JOBS)) $(if $(GPUS),--gpus $(GPUS))
+
+figure: install $(if $(filter $(SHAPES),$(DATA)),data) ## Fig. 4 of the paper, methods by clips: make figure FIG=4
+	@$(PREFIX)/bin/uspl figure $(if $(FIG),--fig $(FIG)) --tier $(TIER) --data '$(DATA)' $(PAIRS)
 
 serve: book ## the book on http://localhost:8000
 	@$(PY) -m http.server 8000 --bind 127.0.0.1 --directory _build/html

@@ -17,7 +17,7 @@ import uspl
 from uspl import presets
 from uspl.cli.arguments import in_project, refusal
 from uspl.cli.data import bounds, check
-from uspl.cli.sweep import sweep
+from uspl.cli.sweep import figure, sweep
 from uspl.cli.video import export, run
 from uspl.config import Config
 from uspl.core import paths
@@ -214,7 +214,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         cfg = _defaults(args)
         commands: dict[str, Callable[..., None]] = {
-            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep)
+            f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep, figure)
         }
         commands |= {"check": check, "bounds": bounds, "run": run, "export": export}
         if says := refusal(args, commands, RENAMED):

@@ -1,5 +1,6 @@
-"""`uspl sweep`: the tables of the paper, cell by cell."""
+"""`uspl sweep` and `uspl figure`: the tables of the paper, cell by cell, and its Fig. 4."""
 
+import io
 import logging
 import re
 from pathlib import Path
@@ -76,3 +77,40 @@ def sweep(
                 print(f"Table {one.table}{', rows beside the paper' if more else ''}", told, sep="\n\n", end="\n\n")
     if failed:
         raise ValueError("failed: " + "; ".join(f"{f.name}: {f.reason}" for f in failed))
+
+
+def figure(
+    fig: int = 4,
+    cfg: Annotated[Config, tyro.conf.arg(name="")] = TINY,
+    tier: Annotated[Literal["tiny", "paper"], tyro.conf.arg(help="encoders and recipe")] = "tiny",
+    data: Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")] = None,
+    out: Annotated[Path | None, in_project("where the picture goes", "runs/figure4-<data>.png")] = None,
+    rows: int = 6,
+    boxes: Annotated[Path | None, tyro.conf.arg(help="VGG-SS's box file; its pairs are shown")] = None,
+    train_list: Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")] = None,
+    partial: bool = False,
+    runs: Annotated[Path | None, in_project("where checkpoints live", "runs")] = None,
+) -> None:
+    """Fig. 4 of the paper: EZ-VSL, FNAC and USPL on the same clips, chosen by rule; missing models are trained.
+
+    Args:
+        fig: 4, the only figure of the paper that is a result.
+        rows: clips that are shown: those at equal steps of the IoU of USPL, from the best to the worst.
+        partial: train and show what is there although clips are missing.
+    """
+    from PIL import Image
+
+    from uspl.core.files import write_bytes
+    from uspl.experiments.qualitative import figure4
+
+    if fig != 4:
+        raise ValueError(f"`fig` must be 4: the other figures of the paper explain the method; got {fig}.")
+    data = paths.data_folder(data)
+    out = out or paths.runs_folder(runs) / f"figure4-{data.name}{'' if tier == 'tiny' else f'-{tier}'}.png"
+    found = figure4(cfg, data, rows=rows, boxes=boxes, train_list=train_list, partial=partial, runs=runs)
+    held = io.BytesIO()
+    Image.fromarray(found.picture).save(held, "png")
+    write_bytes(out, held.getvalue())
+    for id, *scores in zip(found.ids, *found.iou.values(), strict=True):
+        print(id, *(f"{name} {score:.3f}" for name, score in zip(found.iou, scores, strict=True)))
+    print(out)

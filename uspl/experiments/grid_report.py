@@ -61,14 +61,29 @@ def values(
     column: Column | None = None,
 ) -> list[float]:
     """A score of each seed that has a record: of the first column by default. Raises ValueError as `records`."""
+    return list(by_seed(sweep, cell, results, data, tier=tier, column=column).values())
+
+
+def by_seed(
+    sweep: Sweep,
+    cell: Cell,
+    results: str | Path,
+    data: str | Path = SHAPES,
+    *,
+    tier: str = "tiny",
+    column: Column | None = None,
+) -> dict[int, float]:
+    """As `values`: seed -> score."""
     split, score = column or sweep.columns[0]
-    found = []
+    found = {}
     for told in records(sweep, cell, results, data, tier=tier, split=split):
         if score in ("miou", "fscore"):
             scores = told.get("scores", {}).get(cell.map, {})
-            found += [scores[score]] if score in scores else []
-        elif "vggss-half" in told["protocols"]:
-            found.append(told["protocols"]["vggss-half"]["scores"][cell.map][score]["value"])
+        else:
+            judged = told["protocols"].get("vggss-half", {"scores": {cell.map: {}}})["scores"][cell.map]
+            scores = {name: one["value"] for name, one in judged.items()}
+        if score in scores:
+            found[told.get("seed", 0)] = scores[score]
     return found
 
 
