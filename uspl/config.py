@@ -80,7 +80,8 @@ class Config:
     visual_weights: str = "imagenet"  # "imagenet", "none", or the path of a torchvision resnet50 file
     audio: Literal["vggish", "tiny"] = "vggish"  # sound encoder
     audio_weights: str = "audioset"  # "audioset", "none", or the path of vggish-10086976.pth
-    front_end: Literal["vggish", "log_mel", "spectrogram"] = "vggish"  # Reading 11: 96 x 64, AVSBench's own, or 257 x T
+    # what the sound encoder takes: 96 x 64, AVSBench's own of these, 257 x T, or the 257 x T of EZ-VSL and its kin
+    front_end: Literal["vggish", "log_mel", "spectrogram", "peers"] = "vggish"  # Reading 11
     finetune_audio: bool = False  # Reading 12: VGGish is frozen and in eval mode
     dim: int = _field(256, AT_LEAST_1)  # Reading 20: channels of the shared space
     projector: Literal["conv", "mlp"] = "conv"  # Reading 20: 1x1 convolution on F_v, or two of them

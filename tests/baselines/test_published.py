@@ -1,5 +1,6 @@
 """Published checkpoints of the peers: every known layout loads, gives the peers' map, and each wrong file is named."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from tests.helpers.data_sample import sample
 from tests.helpers.values import normal, random, recipe, reference_json
 from uspl.baselines import published
+from uspl.cli import main
+from uspl.data import AVSBench, collate
+from uspl.metrics import localization
 
 NAMES = ["EZ-VSL", "FNAC", "SLAVC", "LVS"]
 
@@ -78,6 +83,29 @@ def test_loads_what_the_layout_says(tmp_path: Path, name: str) -> None:
             expected = torch.stack([peers_map(state, image, sound, p, "momentum_") for p in ("1", "2")]).mean(0)
             torch.testing.assert_close(net.score(image, sound), expected, rtol=0, atol=1e-4)
     assert not net.training
+
+
+def test_a_published_file_is_scored_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "best.pth", weights("EZ-VSL"))
+    out = tmp_path / "told.json"
+    given = ["--data", str(sample()), "--split", "test", "--protocol", "vggss-half", "--out", str(out)]
+    main.main(["evaluate", "--published", str(path), *given])
+    assert "vggss-half" in capsys.readouterr().out
+    told = json.loads(out.read_text())
+    assert (told["config"]["front_end"], told["config"]["seconds"]) == ("peers", 3.0)
+    found = told["protocols"]["vggss-half"]["scores"]
+    assert list(found) == ["m"]
+    net, clips = published.load(path), AVSBench(sample(), "test", size=224, seconds=3.0)
+    batch = collate([clips[i] for i in range(len(clips))], front_end="peers")
+    assert batch.sound.shape[1:] == (1, 257, 200)
+    with torch.no_grad():
+        m = net.predict_maps(batch.image, {"own": batch.sound}, ("m",))["own"]["m"]
+    assert (m.amin((1, 2)).max(), m.amax((1, 2)).min()) == (0, 1)
+    cious = localization.ciou(m, batch.mask, rule="half")
+    assert found["m"]["auc"]["value"] == pytest.approx(localization.auc(cious), abs=1e-6)
+    with pytest.raises(SystemExit):
+        main.main(["evaluate", "--published", str(path), "--checkpoint", str(tmp_path), *given])
+    assert "`published` and `checkpoint` name two models" in capsys.readouterr().err
 
 
 def test_the_prefix_may_be_missing(tmp_path: Path) -> None:

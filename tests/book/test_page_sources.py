@@ -58,7 +58,7 @@ def test_every_equation_of_the_paper_has_all() -> None:
 
 def test_readings_come_from_the_config(tmp_path: Path) -> None:
     found = readings.switches(ROOT / "uspl" / "config.py")
-    assert set(found) == set(range(1, 22)), "Each of the 21 readings is a field of `Config`."
+    assert set(found) == set(range(1, 26)), "Each of the 25 readings is a field of `Config`."
     assert readings.switch("reading") == "`reading` = `'power'`, or `'squarings'`"
     assert readings.switch("seg_target") == "`seg_target` = `'soft'` (tiny: `'three_way'`), or `'three_way'`"
 

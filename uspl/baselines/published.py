@@ -6,6 +6,7 @@ LVS has no projector, keeps the resolution of the last stage, and carries layers
 """
 
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from uspl import align
+from uspl.config import Config
+from uspl.maps import normalise_map, resize
 
 UNUSED = (  # of LVS
     *("imgnet.conv1_a.", "imgnet.conv1_flow.", "imgnet.fc."),
@@ -38,9 +41,14 @@ class Published(nn.Module):
         stride: of the last stage.
     """
 
+    MAPS = ("m", "m_cos")
+
     def __init__(self, method: str, *, projectors: int, stride: int) -> None:
         super().__init__()
         self.method = method
+        seconds = 10.0 if method == "lvs" else 3.0
+        none = {"visual_weights": "none", "audio_weights": "none"}
+        self.cfg = Config.paper(front_end="peers", seconds=seconds, **none)  # what `evaluate` reads and opens
         self.imgnet, self.audnet = _trunk(3, stride), _trunk(1, stride)
         self.img_proj = nn.ModuleList(nn.Conv2d(512, 512, 1) for _ in range(projectors))
         self.aud_proj = nn.ModuleList(nn.Linear(512, 512) for _ in range(projectors))
@@ -60,6 +68,17 @@ class Published(nn.Module):
             return align.sounding_map(f_a, f_v)
         both = zip(self.aud_proj, self.img_proj, strict=True)
         return torch.stack([align.sounding_map(aud(f_a), img(f_v)) for aud, img in both]).mean(0)
+
+    def predict_maps(
+        self, image: Float[Tensor, "b 3 s s"], sounds: Mapping[str, Tensor], wanted: Sequence[str]
+    ) -> dict[str, dict[str, Tensor]]:
+        """As `USPL.predict_maps`: "m" is enlarged and then brought to [0, 1] by its range, as the peers score it."""
+        found = {}
+        for name, sound in sounds.items():
+            cosine = resize(self.score(image, sound), self.cfg.image_size)
+            maps = {"m": normalise_map(cosine, "minmax"), "m_cos": (cosine + 1) / 2}
+            found[name] = {m: maps[m] for m in wanted}
+        return found
 
 
 def load(path: str | Path, *, momentum: bool = False) -> Published:

@@ -88,6 +88,8 @@ def evaluate(
     audio_sensitivity: bool = False,
     partial: bool = False,
     checkpoint: Path | None = None,
+    published: Path | None = None,
+    momentum: bool = False,
     runs: Runs = None,
     out: Path | None = None,
     json: bool = False,
@@ -102,10 +104,14 @@ def evaluate(
         audio_sensitivity: also other sounds, silence and noise: does the map follow?
         partial: score the clips that are there although others are missing; the record says so.
         checkpoint: folder of a trained model, with its own configuration; otherwise it is looked up in `runs`.
+        published: a model file of EZ-VSL, FNAC, SLAVC or LVS as its authors published it, scored in place of USPL.
+        momentum: of SLAVC's file the momentum copy, which its authors score.
         out: also write the record to this file.
         json: print the record instead of the tables.
     """
+    from uspl.baselines.published import load
     from uspl.core import record
+    from uspl.core.device import choose_device
     from uspl.data.splits import open_set
     from uspl.evaluation.evaluate import evaluate as run
     from uspl.evaluation.protocols.registry import named
@@ -116,12 +122,17 @@ def evaluate(
     names = protocol or (("avsbench",) if boxes is None else ("vggss-half",))
     for name in names:
         named(name.replace("(val)", "(0.5)"))  # a wrong name is told before anything is loaded
-    if checkpoint is not None:
+    if published is not None and checkpoint is not None:
+        raise ValueError(f"`published` and `checkpoint` name two models; got `{published}` and `{checkpoint}`.")
+    peer = None if published is None else load(published, momentum=momentum).to(choose_device(cfg.device))
+    if peer is not None:
+        cfg, maps = peer.cfg, tuple(m for m in maps if m in peer.MAPS)
+    elif checkpoint is not None:
         cfg = stored(checkpoint, cfg)
     given: dict[str, Any] = {"partial": partial, "size": cfg.image_size, "seconds": cfg.seconds, "sound": cfg.sound}
     clips = open_set(data, split, boxes=boxes, silent=silent, **given)
     val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
-    model = _model(cfg, data, checkpoint, runs)
+    model = peer or _model(cfg, data, checkpoint, runs)
     how: dict[str, Any] = {"audio_sensitivity": audio_sensitivity, "partial": partial, "workers": cfg.workers}
     values = run(model, clips, maps=maps, protocols=names, val_set=val_set, **how)
     about = {"config": cfg.as_dict(), "data": data.name, "seed": cfg.seed}

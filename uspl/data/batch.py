@@ -44,14 +44,17 @@ class Batch(NamedTuple):
 
 
 def sound_input(wave: Float32[Tensor, " n"], *, front_end: str = "vggish") -> Tensor:
-    """What the sound encoder takes: (N, 1, 96, 64) log-mel patches, or with "spectrogram" (1, 257, T)."""
+    """What the sound encoder takes: (N, 1, 96, 64) log-mel patches, or (1, 257, T)."""
     if front_end in ("vggish", "log_mel"):
         patches: Tensor = audio.vggish_patches(wave, RATE)
         return patches
     if front_end == "spectrogram":
         spectrogram: Tensor = audio.log_spectrogram(wave, RATE, seconds=len(wave) / RATE)
         return spectrogram.unsqueeze(0)
-    raise ValueError(f"`front_end` must be 'vggish', 'log_mel' or 'spectrogram'; got {front_end!r}.")
+    if front_end == "peers":
+        power: Tensor = audio.peer_spectrogram(wave, RATE, seconds=len(wave) / RATE)
+        return power.unsqueeze(0)
+    raise ValueError(f"`front_end` must be 'vggish', 'log_mel', 'spectrogram' or 'peers'; got {front_end!r}.")
 
 
 def collate(clips: Sequence[Clip], *, front_end: str = "vggish") -> Batch:
@@ -108,7 +111,7 @@ def _listen(clips: Sequence[Clip], which: str, front_end: str) -> None:
         )
     waves: list[Tensor] = [getattr(c, which) for c in todo]
     lengths = {len(wave) for wave in waves}
-    if front_end != "spectrogram" and len(lengths) == 1 and 0 not in lengths:
+    if front_end in ("vggish", "log_mel") and len(lengths) == 1 and 0 not in lengths:
         found = list(audio.vggish_batch(torch.stack(waves)))
     else:
         found = [sound_input(wave, front_end=front_end) for wave in waves]

@@ -105,10 +105,10 @@ class AudioEncoder(nn.Module):
 def audio_encoder(cfg: Config) -> AudioEncoder:
     """The sound encoder of a configuration, with its weights; `.dim` is 128. Raises as `visual_encoder`.
 
-    With `front_end="spectrogram"` there are no published weights: it starts at random and is always trained.
+    With `front_end` "spectrogram" or "peers" there are no published weights: it starts at random and is always trained.
     """
     small = cfg.audio == "tiny"
-    if cfg.front_end == "spectrogram":
+    if cfg.front_end in ("spectrogram", "peers"):
         return AudioEncoder(SpectrogramNet((16, 32, 64, 96) if small else (64, 128, 256, 512)), frozen=False)
     if small:
         random_start_only("audio_weights", cfg.audio_weights)

@@ -55,6 +55,10 @@ READINGS = (
     Reading(18, "F-score per batch", {"fscore_per": "batch"}, "none"),
     Reading(20, "two convolutions on F_v", {"projector": "mlp"}, "warmup"),
     Reading(21, "literal concatenation", {"aff_block": "concat"}),
+    Reading(22, "best on validation", {"keep": "best"}),
+    Reading(23, "no flips", {"flip": False}, "warmup"),
+    Reading(24, "bf16", {"precision": "bf16"}),
+    Reading(25, "dims as printed", {"decoder_dims": "printed"}),
 )
 
 
