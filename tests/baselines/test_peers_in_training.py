@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.helpers.data_sample import sample
 from tests.helpers.models import brief
-from uspl.baselines import attention10k, slavc
+from uspl.baselines import attention10k, base, slavc
 from uspl.config import Config
 from uspl.core.progress import TrainingProgress
 from uspl.data import AVSBench
@@ -59,7 +59,7 @@ def test_slavc_copies_learn_by_following_alone(learns: bool, generator: torch.Ge
 
 
 def test_dropout_keeps_the_mean(generator: torch.Generator) -> None:
-    x = slavc.dropped(torch.ones(100_000), 0.9, generator)
+    x = base.dropped(torch.ones(100_000), 0.9, generator)
     assert sorted(x.unique().tolist()) == pytest.approx([0, 10])
     assert x.mean().item() == pytest.approx(1, abs=0.05)
 

@@ -11,10 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from uspl.baselines.base import Contrast
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
-from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.baselines.base import Contrast, StepInput
 
 
 def attended(f_a: Float[Tensor, "b c"], f_v: Float[Tensor, "b c h w"], *, tau: float = 1.0) -> Float[Tensor, "b c"]:
@@ -78,18 +75,11 @@ class Attention10k(Contrast):
     def __init__(self, tau: float) -> None:
         super().__init__(loss, tau)
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        f_a, f_v = features.encode_sound(batch.sound), features.encode_image(batch.image)[1]
+        f_a, f_v = step.project()
         b = len(f_a)
-        shift = torch.randint(1, b, (1,), generator=generator)  # never the image's own sound
+        shift = torch.randint(1, b, (1,), generator=step.generator)  # never the image's own sound
         other = (torch.arange(b) + shift) % b
         with torch.autocast(f_v.device.type, enabled=False):
             return {"loss": self.loss(f_a, f_v, other.to(f_a.device), tau=self.tau)}

@@ -13,9 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from uspl.baselines import visual_only
+from uspl.baselines.base import StepInput
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
 
@@ -95,16 +94,9 @@ class AVS(nn.Module):
         logits: Tensor = parts.output_conv(parts.path1(parts.path2(x, f2), f1))
         return logits.squeeze(1).float()
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        return {"loss": visual_only.loss(self.logits(features, batch.image, batch.sound), batch.mask)}
+        return {"loss": visual_only.loss(self.logits(step.features, step.image, step.sound), step.mask)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The probability that a pixel sounds, in [0, 1]."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,6 +17,22 @@ from uspl.data.batch import Batch, video_of
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
 from uspl.maps import normalise_map, resize
+
+
+class StepInput(NamedTuple):
+    """What a method learns from in one step."""
+
+    features: AudioVisualEncoder
+    image: Tensor  # (B, 3, S, S), ImageNet-normalised
+    sound: Tensor  # (B, ...), as the encoder takes it
+    mask: Tensor  # (B, S, S): 0, 1, or -1 where nothing is annotated
+    labels: Tensor  # (B,), categories; empty where the method does not learn from them
+    generator: torch.Generator
+    progress: float  # share of the training that is over, in [0, 1)
+
+    def project(self) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c h w"]]:
+        """F_a and F_v, not normalised."""
+        return self.features.encode_sound(self.sound), self.features.encode_image(self.image)[1]
 
 
 class Method(Protocol):
@@ -30,18 +47,28 @@ class Method(Protocol):
     cosine: bool
     heads: tuple[str, ...]
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
-        """Losses by name, "loss" is the one to descend; `labels` (B,) are empty where it does not learn from them."""
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
+        """Losses by name, "loss" is the one to descend."""
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """One map for each image and sound: cosines in [-1, 1], or shares in [0, 1]."""
+
+
+def cosines(f_a: Float[Tensor, "j c"], f_v: Float[Tensor, "i c h w"], *, tau: float = 1.0) -> Float[Tensor, "i j k"]:
+    """Cosine of every sound with every location of every image, over `tau`: (B images, B sounds, h*w).
+
+    Raises:
+        ValueError: `tau` not above 0.
+    """
+    if not tau > 0:
+        raise ValueError(f"`tau` must be above 0; got {tau}.")
+    return torch.einsum("ick,jc->ijk", F.normalize(f_v, dim=1).flatten(2), F.normalize(f_a, dim=1)) / tau
+
+
+def dropped(x: Float[Tensor, "*s"], p: float, generator: torch.Generator) -> Float[Tensor, "*s"]:
+    """Element-wise dropout: each number is 0 with probability `p`, in [0, 1), otherwise divided by 1 - p."""
+    keep = torch.rand(x.shape, generator=generator) >= p
+    return x * keep.to(x.device) / (1 - p)
 
 
 class Contrast(nn.Module):
@@ -58,16 +85,9 @@ class Contrast(nn.Module):
         super().__init__()
         self.loss, self.tau = loss, tau
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        f_a, f_v = features.encode_sound(batch.sound), features.encode_image(batch.image)[1]
+        f_a, f_v = step.project()
         with torch.autocast(f_v.device.type, enabled=False):
             return {"loss": self.loss(f_a, f_v, tau=self.tau)}
 
@@ -117,7 +137,8 @@ class Peer(nn.Module):
         """The losses of one step."""
         known = [self.labels[video_of(id)] for id in batch.ids] if self.method.supervision == "label" else []
         labels = torch.tensor(known, dtype=torch.long, device=batch.image.device)
-        losses: dict[str, Tensor] = self.method.losses(self.features, batch, labels, generator, moment)
+        given = batch.image, batch.sound, batch.mask, labels, generator, moment.progress
+        losses: dict[str, Tensor] = self.method.losses(StepInput(self.features, *given))
         return losses
 
     def predict_maps(

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
+from uspl.baselines.base import StepInput
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
 from uspl.maps import normalise_map
@@ -78,7 +77,7 @@ def classifier(c_in: int, classes: int) -> nn.Linear:
 
 
 class CAM(nn.Module):
-    """Both classifiers; one class until `expect` says how many there are.
+    """Both classifiers; one class until `set_num_classes` says how many there are.
 
     Args:
         width: channels of the last stage.
@@ -103,6 +102,10 @@ class CAM(nn.Module):
         """The class maps of the last stage, in float32."""
         return class_maps(f.float(), self.image.weight)
 
+    def own_map(self, f: Float[Tensor, "b c h w"], labels: Tensor) -> Float[Tensor, "b h w"]:
+        """The map of each image's own class."""
+        return self.maps(f)[torch.arange(len(f), device=f.device), labels]
+
     def shares(self, sound: Float[Tensor, "b n"]) -> Float[Tensor, "b k"]:
         """Probabilities of the classes from the sound's embedding."""
         scores: Tensor = self.sound(sound)
@@ -112,16 +115,9 @@ class CAM(nn.Module):
         """The map of the last stage and the sound's embedding, in [0, 1]."""
         return heard_map(self.maps(f), self.shares(sound))
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        return {"loss": self.learn(features.visual(batch.image)[3], features.audio(batch.sound), labels)}
+        return {"loss": self.learn(step.features.visual(step.image)[3], step.features.audio(step.sound), step.labels)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The weighted class maps, in [0, 1]."""

@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from uspl.baselines.base import StepInput
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
 
 
@@ -96,16 +95,9 @@ class DMC(nn.Module):
         self.see = nn.Conv2d(cfg.dim, clusters * cfg.dim, 1, bias=False)
         self.hear = nn.Linear(cfg.dim, clusters * cfg.dim, bias=False)
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        heard, _, centres = self._match(features, batch.image, batch.sound)
+        heard, _, centres = self._match(step.features, step.image, step.sound)
         return {"loss": loss(heard, centres)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:

@@ -11,11 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from uspl.baselines import ez_vsl
-from uspl.baselines.base import Contrast
-from uspl.baselines.slavc import dropped
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
-from uspl.encoders.audio_visual import AudioVisualEncoder
+from uspl.baselines.base import Contrast, StepInput, cosines, dropped
 
 
 def terms(
@@ -44,7 +40,7 @@ def terms(
     """
     contrast = ez_vsl.loss(f_a, f_v, tau=tau)
     a, v = F.normalize(f_a, dim=1), F.normalize(f_v, dim=1).flatten(2)
-    m = torch.einsum("ick,jc->ijk", v, a) / tau  # (B images, B sounds, h*w)
+    m = cosines(f_a, f_v, tau=tau)  # (B images, B sounds, h*w)
     own = torch.einsum("iik->ik", m)
     low, high = own.amin(1, keepdim=True), own.amax(1, keepdim=True)
     sounds = (own - low) / (high - low + 1e-5) > above  # a constant map has no foreground
@@ -87,19 +83,12 @@ class FNAC(Contrast):
         super().__init__(loss, tau)
         self.start, self.dropout, self.weight = start, dropout, weight
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        seen = features.visual(batch.image)[3]
+        seen = step.features.visual(step.image)[3]
         if self.training and self.dropout:
-            seen = dropped(seen, self.dropout, generator)
-        f_a, f_v = features.encode_sound(batch.sound), features.project_v(seen).float()
+            seen = dropped(seen, self.dropout, step.generator)
+        f_a, f_v = step.features.encode_sound(step.sound), step.features.project_v(seen).float()
         with torch.autocast(f_v.device.type, enabled=False):
-            weight = self.weight if moment.progress >= self.start else 0.0
+            weight = self.weight if step.progress >= self.start else 0.0
             return {"loss": self.loss(f_a, f_v, tau=self.tau, weight=weight)}

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from uspl import maps, refine, walk
 from uspl.affinity import affinity, affinity_labels, draw_offsets
+from uspl.baselines.base import StepInput
 from uspl.baselines.cam import CAM
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.maps import resize
 from uspl.pmv_aff import PMVAff
@@ -94,28 +93,21 @@ class IRNet(nn.Module):
     def seeds(self, image: Tensor, f: Float[Tensor, "b c h w"], labels: Tensor) -> UInt8[Tensor, "b g g"]:
         """What the class map of the label is sure of, refined by the image: 1 object, 0 background, 255 neither."""
         cfg = self.cfg
-        own = self.cam.maps(f)[torch.arange(len(f), device=f.device), labels]
-        m = resize(maps.normalise_map(own, "relu_max"), cfg.map_size).unsqueeze(1)
+        own = maps.normalise_map(self.cam.own_map(f, labels), "relu_max")
+        m = resize(own, cfg.map_size).unsqueeze(1)
         guide = F.interpolate(image, size=(cfg.map_size,) * 2, mode="bilinear", align_corners=True)
         refined = refine.pamr(guide, m, iterations=cfg.refine_iterations, fast=cfg.fast).squeeze(1)
         return refine.trimap(refined, beta_l=cfg.beta_l, beta_h=cfg.beta_h)
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss", and its parts "cam" and "aff"; "aff" is 0 in the first half."""
-        stages = features.visual(batch.image)
-        l_cam = self.cam.learn(stages[3], features.audio(batch.sound), labels)
+        stages = step.features.visual(step.image)
+        l_cam = self.cam.learn(stages[3], step.features.audio(step.sound), step.labels)
         l_aff = torch.zeros_like(l_cam)
-        if moment.progress >= 0.5:
+        if step.progress >= 0.5:
             cfg = self.cfg
-            y_tri = self.seeds(batch.image, stages[3], labels)
-            offs = draw_offsets(cfg.r, cfg.aff_offsets, metric=cfg.metric, generator=generator)
+            y_tri = self.seeds(step.image, stages[3], step.labels)
+            offs = draw_offsets(cfg.r, cfg.aff_offsets, metric=cfg.metric, generator=step.generator)
             f_aff = self.pmv_aff([s.detach() for s in stages]).float()
             a = affinity(f_aff, r=cfg.r, offs=offs, fast=cfg.fast)
             l_aff = loss(a, affinity_labels(y_tri, r=cfg.r, offs=offs), y_tri)

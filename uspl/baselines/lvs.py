@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from uspl.baselines.base import cosines
+
 OWN = -99.0  # factor on a pair's own place among the easy negatives, as published: it is to vanish from the sum
 
 
@@ -73,8 +75,7 @@ def logits(
     """
     if not tau > 0:
         raise ValueError(f"`tau` must be above 0; got {tau}.")
-    a, v = F.normalize(f_a, dim=1), F.normalize(f_v, dim=1).flatten(2)
-    m = torch.einsum("ick,jc->ijk", v, a)  # (B images, B sounds, h*w)
+    m = cosines(f_a, f_v)  # (B images, B sounds, h*w)
     sounds, silent = regions(m, high=high, low=low, width=width)
     heard = (sounds.softmax(2) * m).sum(2)  # softmax of a logarithm: the weight over the sum of weights
     own = heard.diagonal()

@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from uspl.baselines.base import StepInput
 from uspl.baselines.cam import CAM
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
 
@@ -93,27 +92,20 @@ class MSSL(nn.Module):
         """What each number of an embedding adds to the score of a class, so far as it is positive."""
         return (heard * weight).clamp_min(0)
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss", and its parts "cam", "pair" and "align"; "align" is 0 in the first half."""
-        stages, f_v = features.encode_image(batch.image)
-        heard = features.audio(batch.sound)
-        l_cam = self.cam.learn(stages[3], heard, labels)
+        stages, f_v = step.features.encode_image(step.image)
+        heard = step.features.audio(step.sound)
+        l_cam = self.cam.learn(stages[3], heard, step.labels)
         seen, other = stages[3].mean((2, 3)), heard.roll(1, 0)
         own, others = (self.judge(torch.cat((seen, h), 1)).squeeze(1).float() for h in (heard, other))
         l_pair, l_align = correspondence(own, others), torch.zeros_like(l_cam)
-        if moment.progress >= 0.5:
-            where = self.cam.maps(stages[3])[torch.arange(len(f_v), device=f_v.device), labels].detach().clamp_min(0)
+        if step.progress >= 0.5:
+            where = self.cam.own_map(stages[3], step.labels).detach().clamp_min(0)
             v = torch.einsum("bchw,bhw->bc", f_v, where) / where.sum((1, 2)).clamp_min(1e-8).unsqueeze(1)
-            a = features.project_a(self.of_class(heard, self.cam.sound.weight[labels].detach()))
+            a = step.features.project_a(self.of_class(heard, self.cam.sound.weight[step.labels].detach()))
             with torch.autocast(v.device.type, enabled=False):
-                l_align = alignment(a.float(), v.float(), labels)
+                l_align = alignment(a.float(), v.float(), step.labels)
         return {"loss": l_cam + l_pair + l_align, "cam": l_cam, "pair": l_pair, "align": l_align}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:

@@ -10,14 +10,12 @@ import copy
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from uspl import align
+from uspl.baselines.base import StepInput, cosines, dropped
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders import projectors
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
@@ -48,14 +46,8 @@ def agreement(p: Projected, *, tau: float = 0.03) -> Float[Tensor, "b b"]:
     Raises:
         ValueError: `tau` not above 0.
     """
-    if not tau > 0:
-        raise ValueError(f"`tau` must be above 0; got {tau}.")
-
-    def cosines(f_a: Tensor, f_v: Tensor) -> Tensor:
-        return torch.einsum("ick,jc->ijk", F.normalize(f_v, dim=1).flatten(2), F.normalize(f_a, dim=1))
-
-    which = (cosines(p.f_a1, p.f_v1) / tau).log_softmax(1)  # over sounds
-    where = (cosines(p.f_a2, p.f_v2) / tau).log_softmax(2)  # over locations
+    which = cosines(p.f_a1, p.f_v1, tau=tau).log_softmax(1)  # over sounds
+    where = cosines(p.f_a2, p.f_v2, tau=tau).log_softmax(2)  # over locations
     return (which + where).logsumexp(2)
 
 
@@ -97,12 +89,6 @@ def follow(target: nn.Module, source: nn.Module, *, momentum: float = 0.999) -> 
         mine.lerp_(theirs[name], 1 - momentum)
 
 
-def dropped(x: Float[Tensor, "*s"], p: float, generator: torch.Generator) -> Float[Tensor, "*s"]:
-    """Element-wise dropout: each number is 0 with probability `p`, in [0, 1), otherwise divided by 1 - p."""
-    keep = torch.rand(x.shape, generator=generator) >= p
-    return x * keep.to(x.device) / (1 - p)
-
-
 class SLAVC(nn.Module):
     """Second projectors and slow copies of everything that learns.
 
@@ -135,22 +121,15 @@ class SLAVC(nn.Module):
         self.target.requires_grad_(False)
         self.target_second.requires_grad_(False)
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
         if self.training:
-            follow(self.target, features, momentum=self.momentum)
+            follow(self.target, step.features, momentum=self.momentum)
             follow(self.target_second, self.second, momentum=self.momentum)
-        own = self._project(features, self.second, batch.image, batch.sound, generator)
+        own = self._project(step.features, self.second, step.image, step.sound, step.generator)
         with torch.no_grad():
-            sound = self._sound(features, batch.sound)
-            target = self._project(self.target, self.target_second, batch.image, sound, generator)
+            sound = self._sound(step.features, step.sound)
+            target = self._project(self.target, self.target_second, step.image, sound, step.generator)
         with torch.autocast(own.f_v1.device.type, enabled=False):
             return {"loss": loss(own, target, tau=self.tau)}
 

@@ -14,9 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from uspl import align, maps
+from uspl.baselines.base import StepInput
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
 
 
@@ -93,18 +92,12 @@ class SSPL(nn.Module):
         squeeze = [nn.Linear(c, narrow, bias=False), nn.BatchNorm1d(narrow), nn.ReLU(inplace=True)]
         self.predict = nn.Sequential(*squeeze, nn.Linear(narrow, c))
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        gain, shift = (torch.rand(2, len(batch.ids), 3, 1, 1, generator=generator) * 0.8 - 0.4).to(batch.image.device)
-        views = batch.image, batch.image.flip(3) * (1 + gain) + shift
-        f_a, f_v = features.encode_sound(batch.sound), [features.encode_image(view)[1] for view in views]
+        drawn = torch.rand(2, len(step.image), 3, 1, 1, generator=step.generator) * 0.8 - 0.4
+        gain, shift = drawn.to(step.image.device)
+        views = step.image, step.image.flip(3) * (1 + gain) + shift
+        f_a, f_v = step.features.encode_sound(step.sound), [step.features.encode_image(view)[1] for view in views]
         with torch.autocast(f_a.device.type, enabled=False):
             z1, z2 = (self.project(pooled(f_a, self.coding(f_a, v))) for v in f_v)
             return {"loss": loss(self.predict(z1), self.predict(z2), z1, z2)}

@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from uspl.baselines.base import StepInput
 from uspl.config import Config
-from uspl.core.progress import TrainingProgress
-from uspl.data.batch import Batch
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.maps import resize
 from uspl.segment import ASPPFPNDecoder, segmentation_loss
@@ -72,17 +71,10 @@ class VisualOnly(nn.Module):
         super().__init__()
         self.decoder = new_decoder(cfg)
 
-    def losses(
-        self,
-        features: AudioVisualEncoder,
-        batch: Batch,
-        labels: Tensor,
-        generator: torch.Generator,
-        moment: TrainingProgress,
-    ) -> dict[str, Tensor]:
+    def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        stages: Sequence[Tensor] = features.visual(batch.image)
-        return {"loss": loss(self.decoder(stages), batch.mask)}
+        stages: Sequence[Tensor] = step.features.visual(step.image)
+        return {"loss": loss(self.decoder(stages), step.mask)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The probability that a pixel belongs to something that sounds, in [0, 1]."""
