@@ -140,7 +140,7 @@ def test_a_bad_film_is_one_sentence_and_no_file(
         (["-o", "o.mp4", "--checkpoint", "./none"], "`./none` is no folder that is there, and no id of a model"),
         (
             ["-o", "o.mp4", "--data", "none"],
-            "`none` holds no clips to train on; `uspl.data.sounding_shapes()` makes them, --checkpoint",
+            "`none` holds no clips to train on; `uspl.data.sounding_shapes()` makes some, or name a trained",
         ),
     ],
 )

@@ -1,15 +1,23 @@
 """What the commands share: arguments whose default lies in the project's folder, and sentences for unknown options."""
 
+from __future__ import annotations
+
 import difflib
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from uspl.config import Config
 from uspl.core import paths
+from uspl.core.errors import DataError
+
+if TYPE_CHECKING:
+    from uspl.model import USPL
 
 
 def in_project(says: str, default: str) -> Any:
@@ -17,6 +25,10 @@ def in_project(says: str, default: str) -> Any:
     where = f"{default} in the project's folder"
     where += "" if paths.clone() else ": the one that USPL_HOME names, or the user's own"
     return tyro.conf.arg(help=says, metavar="PATH", help_behavior_hint=f"(default: {where})")
+
+
+Data = Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")]
+Runs = Annotated[Path | None, in_project("where checkpoints live", "runs")]
 
 
 def unknown(what: str, name: str, there: Iterable[str]) -> str:
@@ -29,6 +41,42 @@ def unknown(what: str, name: str, there: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, there, 1)
     meant = f" (is `{near[0]}` meant?)" if near else ""
     return f"{what} `{name}`{meant}; there are {', '.join(there)}."
+
+
+def named_or_trained(
+    checkpoint: str | Path | None, data: Path, train: Callable[[], USPL], *, device: str = "auto"
+) -> USPL:
+    """The model of a folder, or of an id on the hub; where none is named, the one that `train` makes of `data`."""
+    from uspl.data.metadata import TABLE
+    from uspl.model import USPL
+
+    if checkpoint is not None:
+        return USPL.from_pretrained(checkpoint, device=device)
+    if not (data / TABLE).is_file():
+        made = "`uspl.data.sounding_shapes()` makes some"
+        raise ValueError(f"`{data}` holds no clips to train on; {made}, or name a trained model with --checkpoint.")
+    return train()
+
+
+def exit_code(work: Callable[[], int], folder: Path, *, stopped: str = "") -> int:
+    """The exit code of a script's `work` on `folder`: what ends it early is told in one sentence, without a traceback.
+
+    2 for a refusal or a file that cannot be read or written; 130 after Ctrl-C, with `stopped` behind the sentence.
+    """
+    from uspl.data.prepare.jobs import Refused
+
+    try:
+        return work()
+    except (Refused, DataError) as refusal:
+        says, code = str(refusal), 2
+    except ImportError as error:
+        says, code = f"`{error.name}` is missing; `pip install 'uspl[data]'` brings it.", 2
+    except OSError as error:
+        says, code = f"`{error.filename or folder}` cannot be read or written: {error.strerror or error}.", 2
+    except KeyboardInterrupt:
+        says, code = f"Stopped; the same command goes on from here{stopped}.", 130
+    print(says, file=sys.stderr)
+    return code
 
 
 def refusal(

@@ -9,21 +9,18 @@ import sys
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 import uspl
 from uspl import presets
-from uspl.cli.arguments import in_project, refusal
+from uspl.cli.arguments import Data, Runs, in_project, named_or_trained, refusal
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import figure, sweep
 from uspl.cli.video import export, run
 from uspl.config import Config
 from uspl.core import paths
-
-if TYPE_CHECKING:
-    from uspl.model import USPL
 
 Fields = Annotated[Config, tyro.conf.arg(name="")]
 Tier = Annotated[
@@ -33,7 +30,6 @@ Tier = Annotated[
         'found better than the recipe, "paper" for section 4.1'
     ),
 ]
-Data = Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")]
 Clips = Annotated[
     Path | None, in_project("folder in AVSBench-S4's layout, or with `boxes` of VGG-SS pairs", "data/sounding-shapes")
 ]
@@ -45,7 +41,6 @@ Protocols = Annotated[
     ),
 ]
 Listed = Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")]
-Runs = Annotated[Path | None, in_project("where checkpoints live", "runs")]
 Study = Annotated[Path | None, in_project("where the records go, in a folder named as `data`", "results/first_light")]
 Readings = Annotated[Path | None, in_project("folder of the records", "results/readings")]
 TINY = Config.tiny()
@@ -117,6 +112,7 @@ def evaluate(
     from uspl.evaluation.protocols.registry import named
     from uspl.experiments import report
     from uspl.train.checkpoint import stored
+    from uspl.train.loop import train_or_load
 
     data = paths.data_folder(data)
     names = protocol or (("avsbench",) if boxes is None else ("vggss-half",))
@@ -132,7 +128,9 @@ def evaluate(
     given: dict[str, Any] = {"partial": partial, "size": cfg.image_size, "seconds": cfg.seconds, "sound": cfg.sound}
     clips = open_set(data, split, boxes=boxes, silent=silent, **given)
     val_set = open_set(val or data, "val", **given) if any("(val)" in name for name in names) else None
-    model = peer or _model(cfg, data, checkpoint, runs)
+    trained = functools.partial(train_or_load, cfg, data, runs=runs)
+    model: Any = peer or named_or_trained(checkpoint, data, lambda: trained()[0], device=cfg.device)
+    model.cfg = cfg
     how: dict[str, Any] = {"audio_sensitivity": audio_sensitivity, "partial": partial, "workers": cfg.workers}
     values = run(model, clips, maps=maps, protocols=names, val_set=val_set, **how)
     about = {"config": cfg.as_dict(), "data": data.name, "seed": cfg.seed}
@@ -140,24 +138,6 @@ def evaluate(
     print(dumps(about | values, indent=1) if json else report.markdown(values))
     if out is not None:
         record.write(out, about | values)
-
-
-def _model(cfg: Config, data: Path, folder: Path | None, runs: Path | None) -> USPL:
-    """The model of a folder, or the one that `cfg` and `data` make."""
-    from uspl.core.device import choose_device
-    from uspl.data.metadata import TABLE
-    from uspl.model import USPL
-    from uspl.train.checkpoint import load_model
-    from uspl.train.loop import train_or_load
-
-    if folder is not None:
-        model = USPL(cfg)
-        load_model(folder, model, cfg)
-        return model.to(choose_device(cfg.device))
-    if not (data / TABLE).is_file():
-        raise ValueError(f"`{data}` holds no clips to train on; name the folder of a trained model with --checkpoint.")
-    trained: USPL = train_or_load(cfg, data, runs=runs)[0]
-    return trained
 
 
 def study(

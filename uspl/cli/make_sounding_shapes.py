@@ -7,17 +7,14 @@ import os
 import sys
 from pathlib import Path
 
-from uspl.data.prepare.jobs import Refused
+from uspl.cli.arguments import exit_code
 from uspl.data.synthetic.generate import LEVELS, make, settings
 from uspl.data.synthetic.scene import SPLITS
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """The command line; what is not given comes from the level."""
-    parser = argparse.ArgumentParser(
-        description="Draw Sounding Shapes: films of shapes of which exactly one is heard, with exact masks.",
-        argument_default=argparse.SUPPRESS,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, argument_default=argparse.SUPPRESS)
     parser.add_argument("root", type=Path, help="folder to fill: empty, missing, or begun by this script")
     parser.add_argument("--level", choices=LEVELS, default="standard", help="preset of the arguments below")
     whole = {
@@ -42,20 +39,14 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     values = vars(arguments(argv))
     root, workers, level = values.pop("root"), values.pop("workers"), values["level"]
-    try:
+
+    def drawn() -> int:
         s, counts = settings(values)
         made = make(root, s, counts, workers=workers, level=level)
-    except Refused as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"`{error.filename or root}` cannot be written: {error.strerror}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"Stopped; the same command goes on from here and keeps what `{root}` holds.", file=sys.stderr)
-        return 130
-    print(f"{root}: {sum(counts.values())} clips, {made} of them made in this run.")
-    return 0
+        print(f"{root}: {sum(counts.values())} clips, {made} of them made in this run.")
+        return 0
+
+    return exit_code(drawn, root, stopped=f" and keeps what `{root}` holds")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ import os
 import sys
 from pathlib import Path
 
-from uspl.core.errors import DataError
+from uspl.cli.arguments import exit_code
 from uspl.data.prepare.jobs import Refused
 from uspl.data.prepare.vggsound import SHOWN, run
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description="Frames and sounds of VGGSound, from a folder of films or from the table of ids."
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("source", type=Path, help="folder of videos, or the official table vggsound.csv")
     add("out", type=Path, help="folder to write")
@@ -44,20 +42,11 @@ def _checked(args: argparse.Namespace) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
-    try:
-        report = run(_checked(args))
-    except (Refused, DataError) as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    except ImportError as error:
-        print(f"`{error.name}` is missing; `pip install 'uspl[data]'` brings it.", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"`{error.filename or args.out}` cannot be read or written: {error.strerror or error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; the same command goes on from here.", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _prepared(args), args.out)
+
+
+def _prepared(args: argparse.Namespace) -> int:
+    report = run(_checked(args))
     trouble = report["trouble"]
     prepared = sum(report.get(status, 0) for status in ("ok", "silent", "odd"))
     print(f"{args.out}: {prepared} of {report['listed']} clips prepared.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from uspl.cli.arguments import in_project
+from uspl.cli.arguments import Data, in_project
 from uspl.config import Config
 from uspl.core import paths
 
@@ -20,7 +20,7 @@ def sweep(
     cell: str | None = None,
     cfg: Annotated[Config, tyro.conf.arg(name="")] = TINY,
     tier: Annotated[Literal["tiny", "paper"], tyro.conf.arg(help="what the cells change")] = "tiny",
-    data: Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")] = None,
+    data: Data = None,
     out: Annotated[Path | None, in_project("where the records go, in `table<N>/<cell>`", "results")] = None,
     seeds: int = 3,
     extra: bool = False,

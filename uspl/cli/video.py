@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from uspl.cli.arguments import in_project
+from uspl.cli.arguments import Runs, in_project, named_or_trained
 from uspl.config import SMOOTH, Config
 from uspl.core import paths
 
@@ -24,7 +24,6 @@ Model = Annotated[
     ),
 ]
 Data = Annotated[Path | None, in_project("folder of Sounding Shapes, for the model by default", "data/sounding-shapes")]
-Runs = Annotated[Path | None, in_project("where checkpoints live", "runs")]
 
 
 def run(
@@ -110,18 +109,10 @@ def export(
 
 
 def _model(checkpoint: str | None, data: Path | None, runs: Path | None, device: str) -> USPL:
-    from uspl.data.metadata import TABLE
     from uspl.experiments.default_model import trained
-    from uspl.model import USPL
 
-    if checkpoint is not None:
-        return USPL.from_pretrained(checkpoint, device=device)
-    data = paths.data_folder(data)
-    if not (data / TABLE).is_file():
-        raise ValueError(
-            f"`{data}` holds no clips to train on; `uspl.data.sounding_shapes()` makes them, --checkpoint names one."
-        )
-    return trained(Config.tiny(seed=1, device=device), data, runs=runs)
+    cfg, data = Config.tiny(seed=1, device=device), paths.data_folder(data)
+    return named_or_trained(checkpoint, data, lambda: trained(cfg, data, runs=runs), device=device)
 
 
 def _say(sentence: str) -> None:
