@@ -7,29 +7,12 @@ VGGSS = {"test": 5158}  # pairs
 SECONDS = 5  # frames of an AVSBench-S4 video
 CATEGORIES = frozenset(
     [
-        "baby_laughter",
-        "female_singing",
-        "male_speech",
-        "dog_barking",
-        "cat_meowing",
-        "lions_roaring",
-        "horse_clip-clop",
-        "coyote_howling",
-        "mynah_bird_singing",
-        "playing_acoustic_guitar",
-        "playing_tabla",
-        "playing_violin",
-        "playing_piano",
-        "playing_ukulele",
-        "playing_glockenspiel",
-        "helicopter",
-        "race_car",
-        "driving_buses",
-        "ambulance_siren",
-        "typing_on_computer_keyboard",
-        "chainsawing_trees",
-        "cap_gun_shooting",
-        "lawn_mowing",
+        *("baby_laughter", "female_singing", "male_speech"),
+        *("dog_barking", "cat_meowing", "lions_roaring", "horse_clip-clop", "coyote_howling", "mynah_bird_singing"),
+        *("playing_acoustic_guitar", "playing_tabla", "playing_violin"),
+        *("playing_piano", "playing_ukulele", "playing_glockenspiel"),
+        *("helicopter", "race_car", "driving_buses", "ambulance_siren"),
+        *("typing_on_computer_keyboard", "chainsawing_trees", "cap_gun_shooting", "lawn_mowing"),
     ]
 )
 OFFICIAL = {"AVSBench-S4": AVSBENCH, "VGG-SS": VGGSS}
