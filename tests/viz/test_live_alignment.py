@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.live_figures import Run, clip, flat, near, said
+from tests.helpers.live_figures import Run, clip, flat, model, near, said
 from tests.helpers.values import normal, random
 from uspl import align
 from uspl.maps import normalise_map
-from uspl.model import USPL
 from uspl.viz import live_alignment
 
 
@@ -58,9 +57,9 @@ def test_the_maximum_is_the_first_of_what_is_kept(javascript: Run) -> None:
 
 
 @pytest.mark.parametrize("opened", ["swap"], indirect=True)
-def test_swap_says_what_eq01_says(opened: Any, model: USPL) -> None:
+def test_swap_says_what_eq01_says(opened: Any) -> None:
     sounds = [0.1 * normal(k, 16_000) for k in range(3)]
-    f_a, f_v = live_alignment.features(model, [clip(0)], sounds)
+    f_a, f_v = live_alignment.features(model(), [clip(0)], sounds)
     for k in range(3):
         opened.locator("fieldset input").nth(k).check()
         m = align.sounding_map(f_a[k : k + 1].half().float(), f_v.half().float())[0]
@@ -72,8 +71,7 @@ def test_swap_says_what_eq01_says(opened: Any, model: USPL) -> None:
     assert not opened.locator("audio").is_visible()
 
 
-def test_clips_without_objects_are_shown(model: USPL, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USPL_STATIC", "1")
+def test_clips_without_objects_are_shown(no_kernel: None) -> None:
     assert live_alignment.labels_on_grid(clip(0, objects=False), (2, 2)).tolist() == [[255, 255], [255, 255]]
-    page = live_alignment.drop({0.0: model, 0.9: model}, [0.2, 0.1], {"clip": clip(0, objects=False)}).data
+    page = live_alignment.drop({0.0: model(), 0.9: model()}, [0.2, 0.1], {"clip": clip(0, objects=False)}).data
     assert page.count("<img") == 2

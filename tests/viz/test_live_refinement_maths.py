@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.live_figures import flat
-from tests.helpers.refinement_figures import Js, floats
+from tests.helpers.live_figures import Run, flat, floats
 from tests.helpers.values import SHAPES, normal, random, trimap
 from uspl import affinity, maps, metrics, refine, walk
 from uspl.kernels import affinity_autograd
@@ -22,7 +21,7 @@ const distances = (held, o, offs) => uspl.maths.heldDistances(
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("r", range(1, 9))
-def test_offsets(javascript: Js, r: int, metric: str) -> None:
+def test_offsets(javascript: Run, r: int, metric: str) -> None:
     found = javascript("({r, metric}) => uspl.maths.offsets(r, metric)", r=r, metric=metric)
     assert found == affinity.offsets(r, metric=metric).tolist()
 
@@ -30,7 +29,7 @@ def test_offsets(javascript: Js, r: int, metric: str) -> None:
 @pytest.mark.parametrize("reduce", ["mean", "sum"])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_eq_3_distances(javascript: Js, shape: tuple[int, int], metric: str, reduce: str) -> None:
+def test_eq_3_distances(javascript: Run, shape: tuple[int, int], metric: str, reduce: str) -> None:
     """Also on a pixel, a row and a column, where the radius is larger than the map."""
     h, w = shape
     f = normal(3, 1, 5, h, w)
@@ -46,7 +45,7 @@ def test_eq_3_distances(javascript: Js, shape: tuple[int, int], metric: str, red
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shape", [*SHAPES, (6, 7)])
-def test_eq_3_row_of_each_pixel(javascript: Js, shape: tuple[int, int], metric: str) -> None:
+def test_eq_3_row_of_each_pixel(javascript: Run, shape: tuple[int, int], metric: str) -> None:
     h, w = shape
     f = normal(4, 1, 3, h, w)
     dense = affinity.to_dense(affinity.affinity(f, r=3, metric=metric), r=3, metric=metric)[0] ** 2.5
@@ -62,7 +61,7 @@ def test_eq_3_row_of_each_pixel(javascript: Js, shape: tuple[int, int], metric: 
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.2, 0.4), (0.4, 0.55), (0.0, 1.0), (0.29, 0.3), (0.57, 0.58)])
-def test_eq_5_in_levels_is_the_trimap(javascript: Js, low: float, high: float) -> None:
+def test_eq_5_in_levels_is_the_trimap(javascript: Run, low: float, high: float) -> None:
     """Thresholds on steps of .01 lose nothing by the levels, not even for values that lie on them."""
     m = torch.cat([random(5, 1, 40, 25).flatten(), torch.arange(101) / 100]).view(1, 1, -1)
     given = {"m": quantize.levels(m).flatten().tolist(), "low": round(100 * low), "high": round(100 * high)}
@@ -72,7 +71,7 @@ def test_eq_5_in_levels_is_the_trimap(javascript: Js, low: float, high: float) -
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shape", [*SHAPES, (9, 8)])
-def test_eq_6_counts_of_pairs(javascript: Js, shape: tuple[int, int], metric: str) -> None:
+def test_eq_6_counts_of_pairs(javascript: Run, shape: tuple[int, int], metric: str) -> None:
     y = trimap(6, 1, *shape)
     for r in (1, 4):
         label = affinity.affinity_labels(y, r=r, metric=metric)
@@ -85,7 +84,7 @@ def test_eq_6_counts_of_pairs(javascript: Js, shape: tuple[int, int], metric: st
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 7.0, 20.0])
 @pytest.mark.parametrize("shape", [*SHAPES, (8, 9)])
-def test_eq_7_transition(javascript: Js, shape: tuple[int, int], beta: float) -> None:
+def test_eq_7_transition(javascript: Run, shape: tuple[int, int], beta: float) -> None:
     h, w = shape
     f = normal(7, 1, 4, h, w)
     for metric in METRICS:
@@ -107,7 +106,7 @@ def test_eq_7_transition(javascript: Js, shape: tuple[int, int], beta: float) ->
     ("reading", "t"), [("power", 0), ("power", 1), ("power", 8), ("squarings", 0), ("squarings", 4)]
 )
 @pytest.mark.parametrize("shape", [*SHAPES, (12, 10)])
-def test_eq_8_walk(javascript: Js, shape: tuple[int, int], reading: str, t: int) -> None:
+def test_eq_8_walk(javascript: Run, shape: tuple[int, int], reading: str, t: int) -> None:
     h, w = shape
     f, m = normal(8, 1, 4, h, w), random(9, 1, h, w)
     a = affinity.affinity(f, r=4)
@@ -125,7 +124,7 @@ def test_eq_8_walk(javascript: Js, shape: tuple[int, int], reading: str, t: int)
 
 
 @pytest.mark.parametrize("how", ["relu_max", "minmax", "raw"])
-def test_range_of_a_map(javascript: Js, how: str) -> None:
+def test_range_of_a_map(javascript: Run, how: str) -> None:
     for m in (normal(10, 1, 3, 4), torch.full((1, 2, 2), 0.5), torch.full((1, 2, 2), -0.5), torch.zeros(1, 1, 1)):
         found = javascript("({m, how}) => Array.from(uspl.maths.ranged(m, how))", m=flat(m), how=how)
         torch.testing.assert_close(floats(found), maps.normalise_map(m, how).flatten())
@@ -133,14 +132,14 @@ def test_range_of_a_map(javascript: Js, how: str) -> None:
 
 @pytest.mark.parametrize("empty", [False, True])
 @pytest.mark.parametrize(("side", "size"), [(1, 4), (7, 7), (7, 16), (56, 112)])
-def test_iou_of_a_map(javascript: Js, side: int, size: int, empty: bool) -> None:
+def test_iou_of_a_map(javascript: Run, side: int, size: int, empty: bool) -> None:
     m, mask = random(11, 1, side, side), random(12, 1, size, size) > (2 if empty else 0.5)
     given = {"m": flat(m), "n": side, "mask": mask.flatten().int().tolist(), "size": size}
     found = javascript("({m, n, mask, size}) => uspl.maths.iouOfMap(m, n, n, mask, size, size)", **given)
     assert found == pytest.approx(metrics.iou(resize(m, size) > 0.5, mask).item(), abs=1e-6)
 
 
-def test_outline(javascript: Js) -> None:
+def test_outline(javascript: Run) -> None:
     go = "({mask}) => uspl.maths.outline(mask, 2, 3)"
     assert javascript(go, mask=[0, 0, 0, 0, 0, 0]) == []
     sides = javascript(go, mask=[0, 1, 0, 0, 0, 0])
@@ -148,7 +147,7 @@ def test_outline(javascript: Js) -> None:
 
 
 @pytest.mark.parametrize("channels", [4, 60])
-def test_distances_travel(javascript: Js, channels: int) -> None:
+def test_distances_travel(javascript: Run, channels: int) -> None:
     """Few channels travel as float16 features; of many, the distances as bytes, each at most half a step off."""
     f = normal(13, channels, 9, 8)
     arrays, how = quantize.distances_for_page(f, r=3, metric="chebyshev", reduce="mean")

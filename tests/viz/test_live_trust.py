@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tests.helpers.refinement_figures import clip, said, sliders
+from tests.helpers.live_figures import said, sliders, square
 from uspl import affinity, refine
 
 
@@ -43,7 +43,7 @@ def test_handles_are_dragged_on_the_histogram(opens: Callable[..., Any]) -> None
 
 
 def test_trust_says_what_the_library_says(opens: Callable[..., Any]) -> None:
-    tab, c = opens("trust"), clip()
+    tab, c = opens("trust"), square()
     y = refine.trimap(torch.stack([c["m"], 1 - c["m"]]), beta_l=0.3, beta_h=0.6)
     sure, truth = y != 255, torch.stack([c["mask"]] * 2)
     label = affinity.affinity_labels(y[:1], r=3)

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.helpers.refinement_figures import clip, said
+from tests.helpers.live_figures import said, square
 from uspl import affinity, maps, metrics, walk
 from uspl.maps import resize
 
 
 def iou(beta: float, t: int, reading: str) -> str:
-    c = clip()
+    c = square()
     a = affinity.affinity(c["f_aff"][None], r=3)
     fine = maps.normalise_map(walk.random_walk(c["m"][None], a, beta=beta, t=t, r=3, reading=reading), "relu_max")
     large = c["mask"].repeat_interleave(2, 0).repeat_interleave(2, 1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.helpers.refinement_figures import clip, said
+from tests.helpers.live_figures import said, square
 from tests.helpers.values import normal, random
 from uspl.config import Config
 from uspl.viz import live_refinement, quantize
@@ -36,7 +36,7 @@ def test_pixel_moves_by_keyboard_mouse_and_touch(opens: Callable[..., Any]) -> N
 @pytest.mark.parametrize("many", [False, True])
 def test_whom_says_what_the_library_says(opens: Callable[..., Any], many: bool) -> None:
     """From few channels, and from so many that distances are stored."""
-    c = clip()
+    c = square()
     f = torch.cat([c["f_aff"]] * (40 if many else 1))
     tab = opens("whom", f_aff=f, start=(4, 4))
     seen = ""

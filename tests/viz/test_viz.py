@@ -18,10 +18,7 @@ from uspl.core import progress
 from uspl.core.errors import DataError
 from uspl.viz import draw
 
-
-@pytest.fixture(autouse=True)
-def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USPL_STATIC", "1")
+pytestmark = pytest.mark.usefixtures("no_kernel")
 
 
 def pictures(page: str) -> list[np.ndarray]:
