@@ -4,22 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.data_sample import sample
 from tests.helpers.models import brief
 from uspl.baselines import attention10k, base, slavc
-from uspl.config import Config
 from uspl.core.progress import TrainingProgress
-from uspl.data import AVSBench
 from uspl.data.batch import Batch
 from uspl.experiments import methods
-from uspl.inference.predict import loader
 from uspl.train import schedule
 
 MIDDLE = TrainingProgress(joint=True, delta=0.0, progress=0.5)
-
-
-def a_batch(cfg: Config) -> Batch:
-    return next(iter(loader(AVSBench(sample(), "train", size=cfg.image_size), batch_size=4, front_end=cfg.front_end)))
 
 
 def test_slavc_follows_slowly() -> None:
@@ -32,7 +24,7 @@ def test_slavc_follows_slowly() -> None:
 
 
 @pytest.mark.parametrize("learns", [True, False], ids=["learns to hear", "frozen ear"])
-def test_slavc_copies_learn_by_following_alone(learns: bool, generator: torch.Generator) -> None:
+def test_slavc_copies_learn_by_following_alone(learns: bool, batch: Batch, generator: torch.Generator) -> None:
     cfg = brief(finetune_audio=learns)
     peer = methods.build("slavc", cfg)
     slow = {k: v for k, v in peer.named_parameters() if k.startswith("method.target")}
@@ -40,7 +32,7 @@ def test_slavc_copies_learn_by_following_alone(learns: bool, generator: torch.Ge
     given = {id(p) for group in schedule.groups(peer, peer.heads(), cfg) for p in group["params"]}
     assert not given & {id(p) for p in slow.values()}
     assert {id(p) for p in peer.method.second.parameters()} <= given
-    before, batch = {k: v.clone() for k, v in slow.items()}, a_batch(cfg)
+    before = {k: v.clone() for k, v in slow.items()}
     peer.train()(batch, generator, MIDDLE)["loss"].backward()
     assert all(torch.equal(v, before[k]) for k, v in slow.items())  # both branches begin equal
     with torch.no_grad():
@@ -64,10 +56,9 @@ def test_dropout_keeps_the_mean(generator: torch.Generator) -> None:
     assert x.mean().item() == pytest.approx(1, abs=0.05)
 
 
-def test_fnac_begins_as_ez_vsl(generator: torch.Generator) -> None:
+def test_fnac_begins_as_ez_vsl(batch: Batch, generator: torch.Generator) -> None:
     cfg = brief()
     peer = methods.build("fnac", cfg).eval()  # no dropout: the losses can be compared
-    batch = a_batch(cfg)
     losses = {at: peer(batch, generator, MIDDLE._replace(progress=at))["loss"].item() for at in (0.0, 0.16, 0.17)}
     contrast = methods.build("ez-vsl", cfg)
     contrast.features = peer.features
@@ -75,7 +66,9 @@ def test_fnac_begins_as_ez_vsl(generator: torch.Generator) -> None:
     assert losses[0.17] > losses[0.0]
 
 
-def test_attention10k_never_takes_the_own_sound(monkeypatch: pytest.MonkeyPatch, generator: torch.Generator) -> None:
+def test_attention10k_never_takes_the_own_sound(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, generator: torch.Generator
+) -> None:
     cfg, seen = brief(), set()
 
     def keep(f_a: Tensor, f_v: Tensor, other: Tensor, **_: float) -> Tensor:
@@ -85,7 +78,7 @@ def test_attention10k_never_takes_the_own_sound(monkeypatch: pytest.MonkeyPatch,
         return f_a.sum()
 
     monkeypatch.setattr(attention10k, "loss", keep)
-    peer, batch = methods.build("attention10k", cfg), a_batch(cfg)
+    peer = methods.build("attention10k", cfg)
     for _ in range(20):
         peer(batch, generator, MIDDLE)
     assert len(seen) == len(batch.ids) - 1

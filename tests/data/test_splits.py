@@ -2,27 +2,17 @@
 
 import gzip
 import json
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 from tests.helpers.data_sample import copy, sample
-from tests.helpers.models import brief
+from tests.helpers.models import model
 from uspl.core.errors import DataError
 from uspl.data.silent_pairs import SilentPairs
 from uspl.data.splits import open_set
 from uspl.evaluation import evaluate, threshold
-from uspl.model import USPL
-
-
-@lru_cache
-def model() -> USPL:
-    torch.manual_seed(0)
-    return USPL(brief())
-
 
 PROTOCOLS = ("avsbench", "avsbench-batch(2)", "vggss-half", "vggss-adaptive", "vggss-absolute(val)", "slavc-extended")
 

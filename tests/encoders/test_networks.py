@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet50
 
-from tests.helpers.values import normal, recipe, reference, reference_json
+from tests.helpers.values import near, normal, recipe, reference, reference_json
 from uspl import encoders
 from uspl.config import Config
 
@@ -18,11 +18,6 @@ PUBLISHED_VGGISH = "torchvggish vggish-10086976.pth"
 
 def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
-
-
-def near(got: torch.Tensor, expected: torch.Tensor) -> None:
-    """Within 1e-4 of the largest value."""
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 # Golden values

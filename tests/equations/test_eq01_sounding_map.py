@@ -8,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import normal, reference
+from tests.helpers.values import normal, reference, seeds
 from uspl.align import mask_locations, sounding_map
 from uspl.maps import normalise_map
-
-seeds = st.integers(0, 999)
 
 
 def slow(f_a: Tensor, f_v: Tensor) -> list[list[list[float]]]:

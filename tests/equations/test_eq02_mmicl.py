@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import normal, random, reference
+from tests.helpers.values import normal, random, reference, seeds
 from uspl.align import mmicl_loss, sounding_map
-
-seeds = st.integers(0, 999)
 
 
 def problem(seed: int, b: int = 3, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -145,9 +143,8 @@ def test_one_clip_pays_the_gap_between_its_best_and_its_best_kept_location(seed:
 def test_the_numerator_pulls_at_one_kept_location(seed: int) -> None:
     f_a, f_v, keep = problem(seed)
     f_v.requires_grad_()
-    mmicl_loss(f_a, f_v, keep=keep, masked_denominator=True).backward()
-    assert f_v.grad is not None
-    pulled = f_v.grad.abs().sum(1) > 0
+    loss = mmicl_loss(f_a, f_v, keep=keep, masked_denominator=True)
+    pulled = torch.autograd.grad(loss, f_v)[0].abs().sum(1) > 0
     assert (pulled & keep).flatten(1).any(1).all()
     assert pulled.flatten(1).sum(1).max() <= 1 + 2  # its own sound's choice and those of the two other sounds
 

@@ -8,15 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import SHAPES, normal, random, reference
+from tests.helpers.values import metrics, normal, random, reduces, reference, seeds, shapes
 from uspl.affinity import affinity, offsets, to_dense
 
 pytestmark = pytest.mark.usefixtures("either")
-
-shapes = st.sampled_from(SHAPES)
-seeds = st.integers(0, 999)
-metrics = st.sampled_from(["euclidean", "chebyshev"])
-reduces = st.sampled_from(["mean", "sum"])
 
 
 def slow(f: Tensor, r: int, metric: str, reduce: str) -> Tensor:

@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import SHAPES, normal, random, reference
+from tests.helpers.values import normal, random, reference, seeds, shapes
 from uspl.refine import pamr, par
 
 pytestmark = pytest.mark.usefixtures("either")
 
-shapes = st.sampled_from(SHAPES)
-seeds = st.integers(0, 999)
 RING = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "pamr": pamr,

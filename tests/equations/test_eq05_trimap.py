@@ -6,10 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers.values import random
+from tests.helpers.values import random, seeds
 from uspl.refine import trimap
 
-seeds = st.integers(0, 999)
 thresholds = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).filter(lambda b: b[0] < b[1])
 
 

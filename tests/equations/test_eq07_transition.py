@@ -9,15 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import SHAPES, normal, random, reference
+from tests.helpers.values import metrics, normal, random, reference, seeds, shapes
 from uspl.affinity import affinity, offsets, to_dense
 from uspl.walk import transition
 
 pytestmark = pytest.mark.usefixtures("either")
 
-shapes = st.sampled_from(SHAPES)
-seeds = st.integers(0, 999)
-metrics = st.sampled_from(["euclidean", "chebyshev"])
 betas = st.sampled_from([0.0, 1.0, 2.5, 10.0])
 
 

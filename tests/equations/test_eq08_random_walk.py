@@ -6,15 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import SHAPES, normal, random, reference
+from tests.helpers.values import metrics, normal, random, reference, seeds, shapes
 from uspl.affinity import affinity, to_dense
 from uspl.walk import random_walk
 
 pytestmark = pytest.mark.usefixtures("either")
-
-shapes = st.sampled_from(SHAPES)
-seeds = st.integers(0, 999)
-metrics = st.sampled_from(["euclidean", "chebyshev"])
 
 
 def slow(m: Tensor, a: Tensor, beta: float, t: int, r: int, metric: str) -> Tensor:

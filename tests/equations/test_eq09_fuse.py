@@ -6,19 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.helpers.values import normal, random, recipe, reference
+from tests.helpers.values import near, normal, random, recipe, reference, seeds
 from uspl.segment import ASPP, ASPPFPNDecoder, FusionBlock, ResidualUnit, fuse
-
-seeds = st.integers(0, 999)
 
 
 def filled(net: nn.Module) -> nn.Module:
     net.load_state_dict(recipe(net.state_dict()))
     return net
-
-
-def near(got: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 def slow(f_v: Tensor, m: Tensor) -> Tensor:

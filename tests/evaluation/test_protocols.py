@@ -7,28 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from tests.helpers.protocols import EXAMPLES, judged, values
-from tests.helpers.values import reference, shared, shared_reference
+from tests.helpers.protocols import EXAMPLES, judged, up, values, vsl_golden
+from tests.helpers.values import reference, shared
 from uspl.evaluation.protocols.base import Threshold
 from uspl.evaluation.protocols.registry import named, names
 from uspl.evaluation.scorer import ProtocolScorer
 from uspl.metrics import detection, localization
 
 # Golden values
-
-
-@lru_cache(maxsize=1)
-def vsl_golden() -> tuple[dict[str, Any], Tensor]:
-    golden = shared_reference("metrics_vsl")
-    bits = np.unpackbits(golden["gt_packbits"].numpy(), axis=1).reshape(-1, 224, 224)
-    return golden, torch.from_numpy(bits).float()
-
-
-def up(heat: Tensor, mode: str, corners: bool) -> Tensor:
-    return F.interpolate(heat[:, None], size=224, mode=mode, align_corners=corners)[:, 0]
 
 
 @pytest.mark.parametrize(

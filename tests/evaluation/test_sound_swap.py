@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -11,28 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.data_sample import sample
-from tests.helpers.models import brief
+from tests.helpers.models import clips, model
 from tests.helpers.values import tight
-from uspl.data import AVSBench
 from uspl.data.batch import video_of
 from uspl.evaluation import sound_swap
 from uspl.evaluation.evaluate import evaluate
 from uspl.evaluation.sound_swap import audio_sensitivity, derangement
 from uspl.experiments import report
 from uspl.inference import predict
-from uspl.model import USPL
-
-
-@lru_cache
-def model() -> USPL:
-    torch.manual_seed(0)
-    return USPL(brief())
-
-
-def clips() -> AVSBench:
-    return AVSBench(sample(), "test", size=32, cache=True)
-
 
 # Whose sound is heard
 

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPES = [(1, 1), (1, 5), (4, 1), (3, 4), (2, 6)]  # of a map: also a pixel, a row, a column, less than a radius
+
+# What hypothesis draws for the properties of the equations.
+seeds, shapes = st.integers(0, 999), st.sampled_from(SHAPES)
+metrics, reduces = st.sampled_from(["euclidean", "chebyshev"]), st.sampled_from(["mean", "sum"])
 
 
 @lru_cache(maxsize=2)
@@ -61,6 +66,11 @@ def normal(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor
 def trimap(seed: int, *shape: int) -> Tensor:
     """Three-way maps of 0, 1 and 255."""
     return torch.tensor([0, 1, 255], dtype=torch.uint8)[(3 * random(seed, *shape)).long()]
+
+
+def near(got: Tensor, expected: Tensor) -> None:
+    """Within 1e-4 of the largest value."""
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 def recipe(state: dict[str, Tensor]) -> dict[str, Tensor]:

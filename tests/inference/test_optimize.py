@@ -34,20 +34,13 @@ def norms(model: nn.Module) -> int:
     return sum(isinstance(m, NORMS) for m in model.modules())
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{}, {"projector": "mlp"}, {"projector_norm": False}, {"front_end": "spectrogram"}, {"fuse_on": "projected"}],
-)
-def test_folded_maps_are_the_models(changes: dict[str, object]) -> None:
-    model = trained(small(**changes))
-    ready = for_inference(model)
-    assert norms(model)
-    assert not norms(ready)
-    same(maps(ready), maps(model.eval()), atol=1e-5)
+CHANGES = [{}, {"projector": "mlp"}, {"projector_norm": False}, {"front_end": "spectrogram"}, {"fuse_on": "projected"}]
 
 
-def test_bottlenecks_and_their_shortcuts_are_folded() -> None:
-    model = trained(small(), narrow=True)
+@pytest.mark.parametrize(("changes", "narrow"), [*((changes, False) for changes in CHANGES), ({}, True)])
+def test_folded_maps_are_the_models(changes: dict[str, object], narrow: bool) -> None:
+    """`narrow`: bottlenecks and their shortcuts are folded too."""
+    model = trained(small(**changes), narrow=narrow)
     ready = for_inference(model)
     assert norms(model)
     assert not norms(ready)

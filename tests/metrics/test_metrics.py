@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.helpers.values import normal, random, reference, shared_reference
+from tests.helpers.protocols import up, vsl_golden
+from tests.helpers.values import normal, random, reference
 from uspl import metrics
 
 CASES = [
@@ -65,14 +65,8 @@ def test_one_video_is_one_batch() -> None:
 # Golden values, VGG-SS
 
 
-def vsl() -> tuple[dict[str, Tensor], Tensor]:
-    golden = shared_reference("metrics_vsl")
-    bits = np.unpackbits(golden["gt_packbits"].numpy(), axis=1).reshape(-1, 224, 224)
-    return golden, torch.from_numpy(bits).float()
-
-
 def test_boxes_match() -> None:
-    golden, gt = vsl()
+    golden, gt = vsl_golden()
     for boxes, n, expected in zip(golden["boxes_raw_f64"], golden["n_boxes"].tolist(), gt, strict=True):
         assert torch.equal(metrics.boxes_to_map(boxes[:n]), expected)
         assert torch.equal(metrics.boxes_to_map(boxes[:n].tolist()), expected)
@@ -83,8 +77,8 @@ def test_boxes_match() -> None:
     [("ezvsl_test_bilinear_ac", "bilinear", True), ("ezvsl_val_bicubic", "bicubic", False)],
 )
 def test_ciou_matches(name: str, mode: str, corners: bool) -> None:
-    golden, gt = vsl()
-    maps = F.interpolate(golden["heat"][:, None], size=224, mode=mode, align_corners=corners)[:, 0]
+    golden, gt = vsl_golden()
+    maps = up(golden["heat"], mode, corners)
     cious = metrics.ciou(maps, gt)
     torch.testing.assert_close(cious, golden[f"{name}_ciou"], rtol=0, atol=1e-4)
     summary = [metrics.ciou_at(cious, 0.5), cious.mean().item(), metrics.auc(cious)]
@@ -92,8 +86,8 @@ def test_ciou_matches(name: str, mode: str, corners: bool) -> None:
 
 
 def test_ciou_at_a_fixed_threshold_matches() -> None:
-    golden, gt = vsl()
-    maps = F.interpolate(golden["heat"][:, None], size=224, mode="bilinear", align_corners=True)[:, 0]
+    golden, gt = vsl_golden()
+    maps = up(golden["heat"], "bilinear", True)
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     cious = metrics.ciou((maps - low) / (high - low), gt, rule=0.5)
     torch.testing.assert_close(cious, golden["ezvsl_fixed0.5_ciou"], rtol=0, atol=1e-4)
