@@ -163,6 +163,11 @@ _REFINED = (
     ("par", 1, {"plain": 2.3, "numba": 10}, 0),
     ("par", 8, {"plain": 4, "numba": 15}, 0),
 )
+# Name, metric, shape of the neighbourhood.
+_LOSSES = (
+    ("affinity-loss", "chebyshev", "square neighbourhood"),
+    ("affinity-loss-disc", "euclidean", "round neighbourhood, the library's default"),
+)
 ROWS = [
     *(
         Row(
@@ -187,25 +192,18 @@ ROWS = [
         peak=0,
         traffic=8 * (1 + _SQUARE) * GRID**2,
     ),
-    Row(
-        "affinity-loss",
-        "Eqs. 3 and 6, forward and backward, against cdist and a mask",
-        f"{_LOSS}, square neighbourhood",
-        loss("chebyshev"),
-        1e-5,
-        {"plain": 40, "numba": 120},
-        peak=20,
-        traffic=3 * _FLOAT * CHANNELS * GRID**2,
-    ),
-    Row(
-        "affinity-loss-disc",
-        "Eqs. 3 and 6, forward and backward, against cdist and a mask",
-        f"{_LOSS}, round neighbourhood, the library's default",
-        loss("euclidean"),
-        1e-5,
-        {"plain": 40, "numba": 120},
-        peak=20,
-        traffic=3 * _FLOAT * CHANNELS * GRID**2,
+    *(
+        Row(
+            name,
+            "Eqs. 3 and 6, forward and backward, against cdist and a mask",
+            f"{_LOSS}, {shape}",
+            loss(metric),
+            1e-5,
+            {"plain": 40, "numba": 120},
+            peak=20,
+            traffic=3 * _FLOAT * CHANNELS * GRID**2,
+        )
+        for name, metric, shape in _LOSSES
     ),
     Row(
         "fine-map",
