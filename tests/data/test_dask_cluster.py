@@ -1,4 +1,4 @@
-"""data_scripts/_spread.py: a hang, a crash or a lost worker costs nothing but its time; the ledger remembers."""
+"""uspl.data.prepare.dask_cluster: a hang, a crash or a lost worker costs nothing but its time; the ledger remembers."""
 
 import contextlib
 import importlib

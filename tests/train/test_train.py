@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     monkeypatch.setattr(loop, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts", brief())
-    assert not list((tmp_path / "parts").rglob("*.tmp"))
+    assert not list((tmp_path / "parts").rglob("*.part"))
     resumed, values = run(tmp_path / "parts", brief())
     assert equal(whole, resumed)
     assert len(values["history"]) == 2

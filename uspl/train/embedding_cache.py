@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from tqdm.auto import tqdm
 
 from uspl.config import Config
 from uspl.core.errors import DataError
-from uspl.core.files import make_folder
+from uspl.core.files import write_bytes
 from uspl.data.batch import Clip, sounds
 from uspl.encoders.sound import AudioEncoder
 
@@ -79,10 +78,7 @@ def cache_embeddings(clips: Any, encoder: AudioEncoder, cfg: Config, home: Path,
     file = home / f"sounds-{hashlib.sha256(about.encode()).hexdigest()[:10]}.bin"
     if not _whole(file):
         rows = _listen(clips, encoder, cfg, progress).tobytes()
-        make_folder(home)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(hashlib.sha256(rows).digest() + rows)
-        part.replace(file)
+        write_bytes(file, hashlib.sha256(rows).digest() + rows)
     return CachedEmbeddings(clips, file, cfg.front_end)
 
 

@@ -22,9 +22,10 @@ from PIL import Image
 
 from uspl.audio import RATE
 from uspl.core.errors import DataError
+from uspl.core.files import write
 from uspl.data.metadata import TABLE, listed
 from uspl.data.prepare.film import cut, films, find, odd, picture
-from uspl.data.prepare.jobs import Refused, each, sweep, write
+from uspl.data.prepare.jobs import Refused, each, sweep
 from uspl.data.prepare.pcm import extension, pcm16, silent, wav
 from uspl.media.decode import waveform
 

@@ -1,6 +1,6 @@
 """Cuts clips in a process of its own: a line of JSON in, a line of JSON out, so that a hang or crash costs one clip.
 
-Started by `_spread.py`; ends when its standard input does.
+Started by `dask_worker`; ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 
 from uspl.audio import RATE
 from uspl.core.errors import DataError
-from uspl.data.prepare.jobs import write
+from uspl.core.files import write
 from uspl.data.prepare.pcm import extension, pcm16, silent, stored, wav
 from uspl.media.decode import clip_at
 

@@ -11,8 +11,7 @@ from PIL import Image
 
 from uspl.audio import RATE
 from uspl.core.errors import DataError
-from uspl.core.files import present
-from uspl.data.prepare.jobs import write
+from uspl.core.files import present, write
 from uspl.data.prepare.pcm import pcm16, wav
 from uspl.media.decode import frames_at, waveform
 from uspl.media.image import still, thumbnail

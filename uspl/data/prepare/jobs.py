@@ -1,4 +1,4 @@
-"""What the data scripts share: whole-or-nothing files, a ledger, and jobs over processes that end with their parent."""
+"""What the data scripts share: a ledger, and jobs over processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -68,17 +68,6 @@ class Ledger:
             self.rows[row.id] = row
             self.file.write(json.dumps(row._asdict()) + "\n")
             self.file.flush()
-
-
-def write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a temporary file beside it, then a rename."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-    part.replace(path)
 
 
 def sweep(root: Path) -> None:

@@ -20,10 +20,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from uspl.core.files import write
 from uspl.data.prepare import download
 from uspl.data.prepare.decoder_process import finished
 from uspl.data.prepare.download import LENGTH, REFUSALS, Gone, Later, Manners
-from uspl.data.prepare.jobs import Job, Ledger, Refused, Row, sweep, write
+from uspl.data.prepare.jobs import Job, Ledger, Refused, Row, sweep
 from uspl.data.prepare.pcm import climbs
 from uspl.data.prepare.shard_writer import Packer
 from uspl.data.vggsound import read_ids

@@ -24,7 +24,9 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from uspl.audio import RATE
-from uspl.data.prepare.jobs import Refused, each, sweep, write
+from uspl.core.files import write
+from uspl.data.prepare.film import png
+from uspl.data.prepare.jobs import Refused, each, sweep
 from uspl.data.sounding_shapes import MARKER
 from uspl.data.synthetic.classes import KINDS, Array
 from uspl.data.synthetic.render import render
@@ -64,12 +66,6 @@ def encode(frames: Array | None, wave: Array, fps: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _png(image: Array) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
-
-
 def make_clip(root: Path, s: Settings, split: str, index: int) -> None:
     """Write one clip's files, the film last: a clip with a film is complete."""
     one = scene(s, split, index)
@@ -77,8 +73,8 @@ def make_clip(root: Path, s: Settings, split: str, index: int) -> None:
     place = Path(split) / one.category
     for k, objects in enumerate(film.objects[: 1 if split == "train" else None], 1):
         name = f"{one.name}_{k}.png"
-        write(root / "s4_data/gt_masks" / place / one.name / name, _png(objects == 1))
-        write(root / "s4_data/objects" / place / one.name / name, _png(objects))
+        write(root / "s4_data/gt_masks" / place / one.name / name, png(Image.fromarray(objects == 1)))
+        write(root / "s4_data/objects" / place / one.name / name, png(Image.fromarray(objects)))
     if film.swap is not None:
         write(root / "raw_sounds" / place / f"{one.name}.m4a", encode(None, film.swap))
     write(root / "raw_videos" / place / f"{one.name}.mp4", encode(film.frames, film.wave, s.fps))
