@@ -1,4 +1,4 @@
-"""data_scripts/_download.py: the official table, its videos asked for once and slowly, reasons for what is gone."""
+"""uspl.data.prepare.download: the official table, its videos asked for once and slowly, reasons for what is gone."""
 
 import shutil
 import sys
@@ -9,12 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.helpers.data_sample import film
-from tests.helpers.vggsound import prepare, written
+from tests.helpers.preparation import prepare, written
 from uspl.cli import prepare_vggsound
 from uspl.data.prepare import download
-
-download = download
-
 
 A, B, C, D = (letter * 11 for letter in "ABCD")
 

@@ -1,6 +1,5 @@
 """prepare_avsbench.py on AVSBench's own folders: its raw videos are cut, and what it came with is never touched."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,18 +9,12 @@ import pytest
 from PIL import Image
 
 from tests.helpers.broken_films import make
-from uspl.cli import prepare_avsbench
+from tests.helpers.preparation import HEAD, prepared
 from uspl.data import AVSBench
 from uspl.data.prepare import avsbench
 from uspl.media import waveform
 
 HOME = Path("test/helicopter")
-HEAD = "name,start time,category,split\n"
-
-
-def run(root: Path, *given: str) -> dict[str, dict[str, str]]:
-    assert prepare_avsbench.main([str(root), "--workers", "1", *given]) == 0
-    return {row["name"]: row for row in json.loads((root / "report.json").read_text())}
 
 
 @pytest.fixture
@@ -36,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_five_frames_and_five_seconds(root: Path) -> None:
     """Frame k is the one on screen at 15/16 of second k: number 30 k - 2 of 30 a second."""
-    report = run(root)
+    report = prepared(root)
     assert [row["status"] for row in report.values()] == ["ok", "ok"]
     assert report["a_0"]["film"] == "s4_data/raw_videos/test/helicopter/a_0.mp4"
     for k in range(1, 6):
@@ -67,7 +60,7 @@ def official(root: Path) -> dict[Path, bytes]:
 
 def test_what_was_there_before_stays(root: Path, official: dict[Path, bytes]) -> None:
     for given in ((), (), ("--size", "112")):
-        report = run(root, *given)
+        report = prepared(root, *given)
         assert report["a_0"]["film"] == ""
         assert {file: file.read_bytes() for file in official} == official
     assert report["a_0"]["reason"] == "has frames of 224x224 pixels, left as they are"
@@ -77,7 +70,7 @@ def test_what_was_there_before_stays(root: Path, official: dict[Path, bytes]) ->
 def test_what_was_there_before_needs_no_film(root: Path, official: dict[Path, bytes]) -> None:
     shutil.rmtree(root / "s4_data/raw_videos" / HOME)
     for _ in range(2):
-        report = run(root)
+        report = prepared(root)
         assert (report["a_0"]["status"], report["b_0"]["status"]) == ("ok", "bad")
         assert report["b_0"]["reason"] == "is missing"
         assert {file: file.read_bytes() for file in official} == official
@@ -86,5 +79,5 @@ def test_what_was_there_before_needs_no_film(root: Path, official: dict[Path, by
 def test_a_damaged_clip_is_cut_again(root: Path, official: dict[Path, bytes]) -> None:
     file = next(iter(official))
     file.write_bytes(file.read_bytes()[:100])
-    assert run(root)["a_0"]["film"]
+    assert prepared(root)["a_0"]["film"]
     assert Image.open(file).convert("RGB").size == (224, 224)

@@ -1,11 +1,9 @@
 """data_scripts/prepare_vggsound.py: frame and sound of the middle, no clip lost, repeated, replaced or waited for."""
 
-import functools
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,8 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.helpers.data_sample import film
-from tests.helpers.values import ROOT, shared
-from tests.helpers.vggsound import prepare, written
+from tests.helpers.preparation import prepare, started, until, written
+from tests.helpers.values import shared
 from uspl.cli import prepare_vggsound
 from uspl.data import VGGSound
 from uspl.data.prepare import jobs
@@ -160,21 +158,6 @@ def test_real_films(tmp_path: Path) -> None:
 # Stopped runs, lost workers
 
 
-def script(*given: object, **options: object) -> subprocess.Popen[str]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "data_scripts/prepare_vggsound.py"), *map(str, given)]
-    # Tests started in the background of a shell inherit that Ctrl-C is ignored.
-    options["preexec_fn"] = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True, **options)  # type: ignore[call-overload, no-any-return]
-
-
-def until(holds: object, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:  # type: ignore[operator]
-        time.sleep(0.005)
-    assert holds()  # type: ignore[operator]
-
-
 MANY = 150  # clips: a machine finishes fewer before it is told to stop
 
 
@@ -185,7 +168,7 @@ def test_stopped_run_loses_and_repeats_nothing(how: signal.Signals, shards: str,
     for i in range(MANY):
         (source / f"clip{i:03d}.mp4").symlink_to(films / f"film{i % 4}.mp4")
     ledger = out / "ledger.jsonl"
-    run = script(source, out, "--workers", "2", "--shards", shards, start_new_session=True)
+    run = started("prepare_vggsound", source, out, "--workers", "2", "--shards", shards)
     until(lambda: ledger.is_file() and ledger.read_text().count("\n") > 5)
     run.send_signal(how)
     assert "Traceback" not in run.communicate(timeout=200)[1]

@@ -4,10 +4,7 @@ import csv
 import doctest
 import importlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.data_sample import GIVEN, copy, sample
-from tests.helpers.values import ROOT
+from tests.helpers.preparation import started, until
 from uspl import metrics
 from uspl.cli import make_sounding_shapes
 
@@ -75,13 +72,10 @@ def test_more_clips_change_nothing(tmp_path: Path) -> None:
 
 def test_killed_run_goes_on(tmp_path: Path) -> None:
     root, whole = tmp_path / "set", sample()
-    command = [sys.executable, str(ROOT / "data_scripts/make_sounding_shapes.py"), str(root), *GIVEN, "--workers", "2"]
-    run = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    until = time.monotonic() + 30
-    while len(list(root.rglob("*.mp4"))) < 3 and run.poll() is None and time.monotonic() < until:
-        time.sleep(0.005)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    run = started("make_sounding_shapes", root, *GIVEN, "--workers", "2")
+    until(lambda: len(list(root.rglob("*.mp4"))) >= 3 or run.poll() is not None)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
     time.sleep(0.5)  # the workers notice
     assert not (root / "s4_meta_data.csv").exists()
     for path in root.rglob("*.mp4"):

@@ -30,11 +30,13 @@ def make(
     pictures_late: float = 0.0,
     container: str | None = None,
     title: str = "",
+    flat: bool = False,
     **options: str,
 ) -> Path:
     """A film of textured grey frames (`grey` of their number) at `times`, and a 440 Hz tone of `heard` s from `late`.
 
-    `size` is (width, height); `layout` None leaves the sound track out, `pictures` False the pictures.
+    `size` is (width, height); `layout` None leaves the sound track out, `pictures` False the pictures; `flat` frames
+    have no texture.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     times = [n / fps for n in range(round(seconds * fps))] if times is None else times
@@ -44,7 +46,7 @@ def make(
         voice = box.add_stream("aac", rate=rate, layout=layout) if layout is not None else None
         if film is not None:
             for n, time in enumerate(times):
-                frame = av.VideoFrame.from_ndarray(texture(size, grey(n)), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(texture(size, grey(n), 0 if flat else 20), format="rgb24")
                 frame.pts, frame.time_base = round((time + pictures_late) * TICKS), Fraction(1, TICKS)
                 box.mux(film.encode(frame))
             box.mux(film.encode(None))
@@ -53,11 +55,10 @@ def make(
     return path
 
 
-def texture(size: tuple[int, int], grey: int) -> np.ndarray:
-    """A wave of height 20 about `grey`, bright at the left: a picture that is not flat and shows which way is up."""
-    width, height = size
-    wave = 20 * np.cos(np.linspace(0, np.pi, width))
-    plane = np.clip(grey + np.tile(wave, (height, 1)), 0, 255).astype(np.uint8)
+def texture(size: tuple[int, int], grey: int, height: int = 20) -> np.ndarray:
+    """A wave of some height about `grey`, bright at the left: a picture that is not flat and shows which way is up."""
+    wave = height * np.cos(np.linspace(0, np.pi, size[0]))
+    plane = np.clip(grey + np.tile(wave, (size[1], 1)), 0, 255).astype(np.uint8)
     return np.repeat(plane[..., None], 3, axis=2)
 
 

@@ -1,17 +1,13 @@
 """Small data for the tests: a Sounding Shapes folder made once, and films with a fault."""
 
 import atexit
-import io
 import shutil
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-import av
-import numpy as np
-
+from tests.helpers.broken_films import make
 from uspl.cli import make_sounding_shapes, prepare_avsbench
-from uspl.data.synthetic import generate
 
 COUNTS = {"train": 10, "val": 2, "test": 4, "negative": 2}
 GIVEN = [str(x) for split, n in COUNTS.items() for x in (f"--{split}", n)]
@@ -41,19 +37,7 @@ def film(
 
     `sound` None leaves the sound track out, `end` ends it early.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames = [np.full((side, side, 3), 8 * n % 256, np.uint8) for n in range(round(8 * seconds))]
-    wave = (sound or 0) * np.sin(2 * np.pi * 440 * np.arange(round(16000 * (end or seconds))) / 16000)
-    if sound is not None and side > 1:
-        path.write_bytes(generate.encode(np.stack(frames), wave.astype(np.float32)))
-        return path
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as box:
-        stream = box.add_stream("ffv1", rate=8)
-        stream.width = stream.height = side
-        stream.pix_fmt = "bgr0"
-        for frame in frames:
-            box.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        box.mux(stream.encode(None))
-    path.write_bytes(buffer.getvalue())
-    return path
+    whole = sound is None or side == 1  # lossless: H.264 has no single pixel
+    how = {"codec": "ffv1", "layout": None, "container": "matroska"} if whole else {"container": "mp4"}
+    size = (side, side)
+    return make(path, seconds=seconds, size=size, loud=sound or 0.0, heard=end, flat=True, **how)  # type: ignore[arg-type]

@@ -78,8 +78,8 @@ def _of_square(kind: str, changes: dict[str, Any]) -> Any:
     else:
         large = c["mask"].repeat_interleave(2, 0).repeat_interleave(2, 1)
         given = {"m": c["m"], "f_aff": c["f_aff"], "mask": large, "beta": 5.0, "t": 4, "r": 3}
-    function = {"trust": live_refinement.trimap_thresholds, "whom": live_refinement.affinity_from_pixel}
-    return function.get(kind, live_refinement.walk)(c["image"], **(given | changes))
+    function: dict[str, Run] = {"trust": live_refinement.trimap_thresholds, "whom": live_refinement.affinity_from_pixel}
+    return (function | {"walk": live_refinement.walk})[kind](c["image"], **(given | changes))
 
 
 def said(tab: Any, before: str | None = None) -> str:

@@ -1,6 +1,5 @@
 """Broken and odd input of many kinds: each ends in its named row, none hangs, none is replaced, none stops the rest."""
 
-import json
 import os
 import tempfile
 import time
@@ -13,26 +12,19 @@ import pytest
 from PIL import Image
 
 from tests.helpers.broken_films import FILMS, make
-from tests.helpers.values import shared
+from tests.helpers.preparation import HEAD, prepared
 from uspl.audit.examine import examine
 from uspl.cli import prepare_avsbench
 from uspl.core.errors import DataError
 from uspl.data.metadata import read_table
 from uspl.data.prepare import avsbench, jobs
 
-HEAD = "name,start time,category,split\n"
-REAL = {
-    "bigbuckbunny_5p1.mp4": ("ok", ""),
-    "bbb_vp8_vorbis.webm": ("bad", "is truncated: pictures end at 1.0"),
-    "av1_noaudio.mkv": ("bad", "has no sound track"),
-}
 GREYS = [56, 120, 184]  # of frames 7, 15 and 23
 
 
 def reported(root: Path, *given: str) -> dict[str, dict[str, str]]:
     """Run the preparation; the report by name of clip."""
-    assert prepare_avsbench.main([str(root), "--workers", "2", "--seconds", "3", "--size", "32", *given]) == 0
-    return {row["name"]: row for row in json.loads((root / "report.json").read_text())}
+    return prepared(root, "--workers", "2", "--seconds", "3", "--size", "32", *given)
 
 
 def listing(*names: str) -> bytes:
@@ -83,15 +75,6 @@ def test_none_hangs() -> None:
 
 def test_at_least_twenty_five_kinds() -> None:
     assert len(FILMS) >= 25
-
-
-@pytest.mark.parametrize("name", REAL)
-def test_real_films(name: str, tmp_path: Path) -> None:
-    (tmp_path / "raw_videos").mkdir()
-    (tmp_path / "raw_videos" / name).write_bytes(shared(f"real/{name}").read_bytes())
-    (tmp_path / "s4_meta_data.csv").write_bytes(listing(Path(name).stem))
-    row = reported(tmp_path)[Path(name).stem]
-    assert (row["status"], row["reason"][: len(REAL[name][1])]) == REAL[name]
 
 
 # Clips that hang or crash
@@ -226,14 +209,6 @@ def test_a_clip_that_is_listed_twice(tmp_path: Path) -> None:
     assert (row["status"], row["reason"]) == ("odd", "is listed 2 times; prepared once")
     with pytest.raises(DataError, match="lists `test/bell/good` twice; remove one line"):
         read_table(tmp_path)
-
-
-def test_a_film_that_is_not_there(tmp_path: Path) -> None:
-    make(tmp_path / "raw_videos/good.mp4")
-    (tmp_path / "s4_meta_data.csv").write_bytes(listing("absent", "good"))
-    report = reported(tmp_path)
-    assert (report["absent"]["status"], report["absent"]["reason"]) == ("bad", "is missing")
-    assert report["good"]["status"] == "ok"
 
 
 PLAIN = HEAD + "good,0,bell,test\n"
