@@ -2,6 +2,6 @@
 
 from uspl.media.decode import clip_at, excerpt, frame_at, frames_at, waveform
 from uspl.media.image import label_map
-from uspl.media.probe import FilmInfo, probe
+from uspl.media.probe import probe
 
-__all__ = ["FilmInfo", "clip_at", "excerpt", "frame_at", "frames_at", "label_map", "probe", "waveform"]
+__all__ = ["clip_at", "excerpt", "frame_at", "frames_at", "label_map", "probe", "waveform"]

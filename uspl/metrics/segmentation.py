@@ -79,7 +79,7 @@ def avsbench_fscore(
         raise ValueError(f"`per` must be 'video' or 'batch'; got {per!r}.")
     if videos is not None and len(videos) != len(logits):
         raise ValueError(f"`videos` must name the video of each of the {len(logits)} frames; got {len(videos)}.")
-    curves, counted = f_curves(logits, masks)
+    curves, counted = f_curves_of_scores(logits.sigmoid(), masks)
     names = range(len(logits)) if videos is None else videos
     groups: dict[Hashable, list[int]] = {}
     for i, name in enumerate(names):
@@ -91,15 +91,10 @@ def avsbench_fscore(
     return torch.stack(best).mean().item()
 
 
-def f_curves(logits: Float[Tensor, "n h w"], masks: Masks) -> tuple[Float[Tensor, "n 255"], Bool[Tensor, " n"]]:
-    """F-measure of each frame at 255 thresholds of sigmoid(logit), and whether the frame has a ground truth."""
-    return f_curves_of_scores(logits.sigmoid(), masks)
-
-
 def f_curves_of_scores(
     scores: Float[Tensor, "n h w"], masks: Masks
 ) -> tuple[Float[Tensor, "n 255"], Bool[Tensor, " n"]]:
-    """`f_curves` of maps that are in [0, 1] already, in float64."""
+    """F-measure of each map in [0, 1] at 255 thresholds, in float64, and whether the frame has a ground truth."""
     levels = torch.linspace(0, 1 - 1e-10, 255, device=scores.device)
     curves, counted = [], []
     for some, truth in zip(torch.split(scores.float(), _CHUNK), torch.split(masks > 0, _CHUNK), strict=True):
