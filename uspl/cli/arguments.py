@@ -29,6 +29,7 @@ def in_project(says: str, default: str) -> Any:
 
 Data = Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")]
 Runs = Annotated[Path | None, in_project("where checkpoints live", "runs")]
+Listed = Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")]
 
 
 def unknown(what: str, name: str, there: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import tyro
 
 import uspl
 from uspl import presets
-from uspl.cli.arguments import Data, Runs, in_project, named_or_trained, refusal
+from uspl.cli.arguments import Data, Listed, Runs, in_project, named_or_trained, refusal
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import figure, sweep
 from uspl.cli.video import export, run
@@ -40,7 +40,6 @@ Protocols = Annotated[
         help="avsbench, vggss-half, ...; a wrong name lists them; avsbench by default, vggss-half with boxes"
     ),
 ]
-Listed = Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")]
 Study = Annotated[Path | None, in_project("where the records go, in a folder named as `data`", "results/first_light")]
 Readings = Annotated[Path | None, in_project("folder of the records", "results/readings")]
 TINY = Config.tiny()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from uspl.cli.arguments import Data, in_project
+from uspl.cli.arguments import Data, Listed, in_project
 from uspl.config import Config
 from uspl.core import paths
 
@@ -25,7 +25,7 @@ def sweep(
     seeds: int = 3,
     extra: bool = False,
     boxes: Annotated[Path | None, tyro.conf.arg(help="VGG-SS's box file: Table 2 on its pairs")] = None,
-    train_list: Annotated[Path | None, tyro.conf.arg(help="ids of the VGGSound pairs to train on, one a line")] = None,
+    train_list: Listed = None,
     partial: bool = False,
     cells: Annotated[
         Path | None, tyro.conf.arg(help="a list of tables", help_behavior_hint="(default: the library's own)")
