@@ -23,7 +23,6 @@ def test_hash_is_the_sign_of_the_steps() -> None:
     """Against a slow loop over the cells."""
     cells = np.random.default_rng(3).integers(0, 256, (16, 17), np.uint8)
     bits = dhash(Image.fromarray(np.kron(cells, np.ones((5, 3), np.uint8))))
-    assert bits is not None
     for y in range(16):
         for x in range(16):
             n = 16 * y + x

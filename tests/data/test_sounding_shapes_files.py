@@ -1,8 +1,6 @@
 """Sounding Shapes on disk: names as AVSBench has them, runs that are killed, and settings that are refused."""
 
 import csv
-import doctest
-import importlib
 import json
 import signal
 import time
@@ -133,7 +131,3 @@ def test_broken_marker_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_refused_settings(given: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in refused(capsys, str(tmp_path / "set"), *given.split())
     assert not (tmp_path / "set").exists()
-
-
-def test_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(importlib.import_module("uspl.data.synthetic.scene")).failed == 0

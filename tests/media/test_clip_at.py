@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from tests.helpers.data_sample import film
-from tests.helpers.values import shared
 from uspl.core.errors import DataError
 from uspl.media import clip_at, frames_at, waveform
 from uspl.media.container import duration
@@ -105,11 +104,3 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
         clip_at(film(tmp_path / "short.mp4"), 20.0)
     with pytest.raises(DataError, match=r"none\.mp4` is missing\."):
         clip_at(tmp_path / "none.mp4")
-
-
-def test_real_films() -> None:
-    picture, wave = clip_at(shared("real/bigbuckbunny_5p1.mp4"))
-    assert picture.shape == (3, 720, 1280)
-    assert len(wave) == 48000
-    with pytest.raises(DataError, match=r"has no sound track\."):
-        clip_at(shared("real/av1_noaudio.mkv"))

@@ -92,13 +92,6 @@ def test_cut_files(tmp_path: Path) -> None:
         frame_at(tmp_path / "a.mp4", 4.0)
 
 
-def test_no_sound_track_and_one_pixel(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has no sound track\."):
-        waveform(film(tmp_path / "a.mkv", sound=None))
-    with pytest.raises(DataError, match=r"is 1x1 pixels; 8x8 are the least\."):
-        frame_at(film(tmp_path / "b.mkv", side=1), 0.0)
-
-
 def test_error_survives_processes() -> None:
     error = pickle.loads(pickle.dumps(DataError("a.mp4", "is missing")))
     assert (error.file, error.reason, str(error)) == ("a.mp4", "is missing", "`a.mp4` is missing.")

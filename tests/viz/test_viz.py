@@ -88,7 +88,6 @@ def test_player_carries_the_samples_and_the_sentence() -> None:
     x = np.sin(np.arange(16_000) * 0.2).astype(np.float32)
     page = viz.player(torch.from_numpy(x), 16_000, "a steady tone").data
     data = re.search(r"data:audio/wav;base64,([^\"]+)", page)
-    assert data is not None
     with wav.open(io.BytesIO(base64.b64decode(data[1]))) as f:
         back = np.frombuffer(f.readframes(f.getnframes()), "<i2") / 32767
         assert f.getframerate() == 16_000
@@ -114,7 +113,6 @@ def test_sweep_is_labelled_and_the_same_each_time() -> None:
     page = make()
     assert page == make()
     name = re.search(r'id="(sweep-[0-9a-f]{8})"', page)
-    assert name is not None
     assert f'<label for="{name[1]}-0">t, steps</label><input id="{name[1]}-0" type="range"' in page
     assert 'max="2" value="1"' in page
     assert re.findall(r'alt="([^"]+)"', page) == [f"the walk (t, steps {v})" for v in (1, 2, 4)]
