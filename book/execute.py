@@ -20,7 +20,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from uspl.cli.arguments import unknown
 from uspl.core import files, record
-from uspl.experiments import notebook
+from uspl.experiments.paper import notebook as page
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ("parameters", "duration", "start_time")  # of what papermill notes; the rest are paths of this machine
@@ -30,7 +30,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
     """Run one notebook; `target` appears when all of it has run, with `metadata.uspl`: environment and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / source.name
-        notebook.execute(source, ran, parameters, progress_bar=sys.stderr.isatty())
+        page.execute(source, ran, parameters, progress_bar=sys.stderr.isatty())
         notebook = nbformat.read(ran, as_version=4)
         told = record.environment() | {"commit": commit()}
         told["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the kernel

@@ -101,11 +101,21 @@ def vggish_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
     return patches
 
 
-def vggish_batch(waves: Float32[Tensor, "b n"]) -> Float32[Tensor, "b k 1 96 64"]:
+def yamnet_patches(wave: Wave, sr: int) -> Float[Tensor, "k 1 96 64"]:
+    """Log-mel patches for YAMNet: those of `vggish_patches` but for log(mel |STFT| + 0.001).
+
+    Args, Returns, Raises: as `vggish_patches`.
+    """
+    patches: Tensor = vggish_batch(resample(wave, sr)[None], offset=0.001)[0]
+    return patches
+
+
+def vggish_batch(waves: Float32[Tensor, "b n"], *, offset: float = 0.01) -> Float32[Tensor, "b k 1 96 64"]:
     """`vggish_patches` of sounds of one length side by side.
 
     Args:
         waves (B, n): mono samples in [-1, 1] at 16 kHz.
+        offset: added before the logarithm; YAMNet has 0.001.
 
     Returns:
         (B, K, 1, 96, 64).
@@ -125,7 +135,7 @@ def vggish_batch(waves: Float32[Tensor, "b n"]) -> Float32[Tensor, "b k 1 96 64"
         frames = few.unfold(1, 400, HOP)[:, : 96 * k] * window  # beside a loud tone float32 is off by 1e-5
         squares = torch.view_as_real(torch.fft.rfft(frames, n=512)).square_()  # (b, frames, 257, 2)
         magnitude = (squares[..., 0] + squares[..., 1]).to(waves.dtype).sqrt_()
-        blocks.append((magnitude @ mel).add_(0.01).log_())
+        blocks.append((magnitude @ mel).add_(offset).log_())
     return torch.cat(blocks).reshape(len(waves), k, 1, 96, 64)
 
 

@@ -75,15 +75,18 @@ class Config:
     flip: bool = True  # Reading 23: random horizontal flips of the training images
 
     # Encoders, section 3.1
-    visual: Literal["resnet50", "tiny"] = "resnet50"  # image encoder
+    visual: Literal["resnet50", "tiny", "lite0"] = "resnet50"  # image encoder
     widths: tuple[int, int, int, int] = _field((256, 512, 1024, 2048), FOUR)  # channels of the four stages; Fig. 3
-    visual_weights: str = "imagenet"  # "imagenet", "none", or the path of a torchvision resnet50 file
-    audio: Literal["vggish", "tiny"] = "vggish"  # sound encoder
-    audio_weights: str = "audioset"  # "audioset", "none", or the path of vggish-10086976.pth
+    visual_weights: str = "imagenet"  # "imagenet", "none", or the path of the published file
+    finetune_visual: bool = True  # the image encoder is trained, as section 3.1 says; False freezes it
+    audio: Literal["vggish", "tiny", "yamnet"] = "vggish"  # sound encoder
+    audio_weights: str = "audioset"  # "audioset", "none", or the path of the published file
     # what the sound encoder takes: 96 x 64, AVSBench's own of these, 257 x T, or the 257 x T of EZ-VSL and its kin
-    front_end: Literal["vggish", "log_mel", "spectrogram", "peers"] = "vggish"  # Reading 11
+    front_end: Literal["vggish", "log_mel", "yamnet", "spectrogram", "peers"] = "vggish"  # Reading 11
     finetune_audio: bool = False  # Reading 12: VGGish is frozen and in eval mode
     dim: int = _field(256, AT_LEAST_1)  # Reading 20: channels of the shared space
+    project_from: Literal["stage3", "stage4"] = "stage4"  # the stage that is projected to F_v; section 3.1: the last
+    stage_norm: bool = False  # standardise the channels of the stages (linear bottlenecks such as Lite0's need it)
     projector: Literal["conv", "mlp"] = "conv"  # Reading 20: 1x1 convolution on F_v, or two of them
     projector_norm: bool = False  # BatchNorm without affine terms closes both projectors (random start needs it)
 
@@ -120,6 +123,7 @@ class Config:
     # SPS, Eqs. 9-10
     fuse_on: Literal["stage4", "projected"] = "stage4"  # Reading 13: the F_v of Eq. 9
     decoder_dim: int = _field(256, AT_LEAST_1)  # Reading 14: channels of ASPP and FPN
+    decoder_hidden: int = _field(0, COUNT)  # channels before the last layer of SPS; 0 is an eighth of `decoder_dim`
     aspp_dilations: tuple[int, ...] = _field((3, 6, 12, 18), INTEGERS)
     decoder_dims: Literal["shared", "printed"] = "shared"  # Reading 25: F_1..F_4 at `decoder_dim`, or at `widths`
     rcu_inplace: bool = False  # Reading 14: the peers' in-place ReLU
@@ -188,16 +192,21 @@ class Config:
         return cls(**{**presets.TINY, **changes})
 
     @classmethod
+    def photos(cls, **changes: Any) -> Config:
+        """The same method for Sounding Photos: frozen EfficientNet-Lite0 and YAMNet, minutes on two CPU cores."""
+        return cls(**{**presets.PHOTOS, **changes})
+
+    @classmethod
     def best(cls, **changes: Any) -> Config:
         """`tiny`, changed where validation said so (table 9 of `sweeps.yml`): beyond the paper, on both levels."""
         return cls.tiny(**{**presets.BEST, **changes})
 
     @classmethod
     def tier(cls, name: str, **changes: Any) -> Config:
-        """`Config.tiny`, `Config.best` or `Config.paper` by its name. Raises ValueError for another name."""
-        known = {"tiny": cls.tiny, "best": cls.best, "paper": cls.paper}
+        """The configuration of a tier by its name. Raises ValueError for another name."""
+        known = {"tiny": cls.tiny, "best": cls.best, "photos": cls.photos, "paper": cls.paper}
         if name not in known:
-            raise ValueError(f"`tier` must be 'tiny', 'best' or 'paper'; got {name!r}.")
+            raise ValueError(f"`tier` must be one of {', '.join(map(repr, known))}; got {name!r}.")
         return known[name](**changes)
 
     def as_dict(self) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class USPL(AudioVisualEncoder):
             dim=cfg.decoder_dim,
             dilations=cfg.aspp_dilations,
             inplace=cfg.rcu_inplace,
-            last_upsample=cfg.visual == "resnet50",
+            last_upsample=cfg.visual != "tiny",
+            hidden=cfg.decoder_hidden,
             dims=None if cfg.decoder_dims == "shared" else cfg.widths,
         )
 
@@ -81,8 +82,10 @@ class USPL(AudioVisualEncoder):
         """
         folder = pretrained.locate(name, **hub)
         cfg, about = pretrained.read_config(folder)
-        # The weights that a training began with are in the file already.
-        model = cls(replace(cfg, visual_weights="none", audio_weights="none"))
+        # The weights that a training began with are in the file already, but for those of a frozen encoder.
+        none: dict[str, Any] = {"visual_weights": "none"} if cfg.finetune_visual else {}
+        none |= {"audio_weights": "none"} if cfg.finetune_audio else {}
+        model = cls(replace(cfg, **none))
         pretrained.load_into(model, folder)
         model.cfg, model.about = replace(cfg, device=device), about
         return model.to(choose_device(device)).eval()

@@ -138,6 +138,7 @@ class ASPPFPNDecoder(nn.Module):
         last_upsample: the finest step doubles the size, as stages from stride 4 need to reach the image.
         dims: channels of F_1..F_4, the outputs of the ASPPs, brought to `dim` by 1x1 convolutions; None: `dim` for
             each, as Table 3 counts them (Reading 25).
+        hidden: channels before the last layer; 0 is the published eighth of `dim`, which at small `dim` may die.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class ASPPFPNDecoder(nn.Module):
         inplace: bool = False,
         last_upsample: bool = True,
         dims: Sequence[int] | None = None,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         outs = dims or (dim,) * 4
@@ -164,9 +166,9 @@ class ASPPFPNDecoder(nn.Module):
         self.output_conv = nn.Sequential(
             nn.Conv2d(dim, dim // 2, 3, padding=1),
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            nn.Conv2d(dim // 2, dim // 8, 3, padding=1),
+            nn.Conv2d(dim // 2, hidden or dim // 8, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(dim // 8, 1, 1),
+            nn.Conv2d(hidden or dim // 8, 1, 1),
         )
 
     def sides(self, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -58,7 +58,7 @@ def test_nothing_but_tensors_is_unpickled(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "sprung"),)
 
     (tmp_path / "trap.pth").write_bytes(pickle.dumps({"a": Trap()}, protocol=2))
-    with pytest.raises(ValueError, match=r"'trap\.pth' must be a PyTorch file of tensors"):
+    with pytest.raises(ValueError, match=r"'trap\.pth' must be a file of tensors, of PyTorch or safetensors"):
         weights.load_weights(tmp_path / "trap.pth", "vggish")
     assert not (tmp_path / "sprung").exists()
 

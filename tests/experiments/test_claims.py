@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.values import tight
 from uspl.core import record
-from uspl.experiments import claims, grid, grid_report
+from uspl.experiments.paper import claims, grid, grid_report
 
 TABLES = {s.table: s for s in grid.read()}
 

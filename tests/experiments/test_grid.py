@@ -21,7 +21,8 @@ from uspl.cli import main
 from uspl.config import Config
 from uspl.core import record
 from uspl.core.device import visible_gpus
-from uspl.experiments import grid, grid_report, grid_runner, notebook, study
+from uspl.experiments import study
+from uspl.experiments.paper import grid, grid_report, grid_runner, notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = """- table: 8

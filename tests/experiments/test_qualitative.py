@@ -12,7 +12,7 @@ from tests.helpers.data_sample import sample
 from tests.helpers.models import brief
 from uspl.cli import main
 from uspl.data import AVSBench
-from uspl.experiments import qualitative
+from uspl.experiments.paper import qualitative
 from uspl.inference.predict import predict
 from uspl.metrics import segmentation
 from uspl.model import USPL

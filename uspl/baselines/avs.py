@@ -16,7 +16,7 @@ from uspl.baselines import visual_only
 from uspl.baselines.base import StepInput
 from uspl.config import Config
 from uspl.encoders.audio_visual import AudioVisualEncoder
-from uspl.encoders.sound import AudioEncoder
+from uspl.encoders.sound import sound_dim
 
 
 def attend(
@@ -49,12 +49,13 @@ class TPAVI(nn.Module):
 
     Args:
         dim: channels of the pixels; queries, keys and values have half as many.
+        sound: numbers of a sound's embedding.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, sound: int = 128) -> None:
         super().__init__()
         inner = max(1, dim // 2)
-        self.align_channel, self.norm_layer = nn.Linear(AudioEncoder.dim, dim), nn.LayerNorm(dim)
+        self.align_channel, self.norm_layer = nn.Linear(sound, dim), nn.LayerNorm(dim)
         self.g, self.theta, self.phi = (nn.Conv2d(dim, inner, 1) for _ in range(3))
         norm = nn.BatchNorm2d(dim)
         nn.init.zeros_(norm.weight)
@@ -81,11 +82,13 @@ class AVS(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.decoder = visual_only.new_decoder(cfg)
-        self.tpavi_b1, self.tpavi_b2, self.tpavi_b3, self.tpavi_b4 = (TPAVI(cfg.decoder_dim) for _ in range(4))
+        self.tpavi_b1, self.tpavi_b2, self.tpavi_b3, self.tpavi_b4 = (
+            TPAVI(cfg.decoder_dim, sound_dim(cfg)) for _ in range(4)
+        )
 
     def logits(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """An image and its sound -> logits before the sigmoid, on the decoder's grid."""
-        stages: Sequence[Tensor] = features.visual(image)
+        stages: Sequence[Tensor] = features.stages(image)
         heard, parts = features.audio(sound), self.decoder
         hear = (self.tpavi_b1, self.tpavi_b2, self.tpavi_b3, self.tpavi_b4)
         aspp = (parts.conv1, parts.conv2, parts.conv3, parts.conv4)

@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from uspl.baselines.base import StepInput
+from uspl.config import Config
 from uspl.encoders.audio_visual import AudioVisualEncoder
-from uspl.encoders.sound import AudioEncoder
+from uspl.encoders.sound import sound_dim
 from uspl.maps import normalise_map
 
 
@@ -85,14 +86,14 @@ class CAM(nn.Module):
 
     supervision, cosine, heads = "label", True, ()
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.width = width
+        self.widths = cfg.widths[3], sound_dim(cfg)
         self.set_num_classes(1)
 
     def set_num_classes(self, classes: int) -> None:
         """Make room for so many classes."""
-        self.image, self.sound = classifier(self.width, classes), classifier(AudioEncoder.dim, classes)
+        self.image, self.sound = (classifier(width, classes) for width in self.widths)
 
     def learn(self, f: Float[Tensor, "b c h w"], sound: Float[Tensor, "b n"], labels: Tensor) -> Float[Tensor, ""]:
         """The loss of the last stage and the sound's embedding."""
@@ -117,8 +118,8 @@ class CAM(nn.Module):
 
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        return {"loss": self.learn(step.features.visual(step.image)[3], step.features.audio(step.sound), step.labels)}
+        return {"loss": self.learn(step.features.stages(step.image)[3], step.features.audio(step.sound), step.labels)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The weighted class maps, in [0, 1]."""
-        return self.heard(features.visual(image)[3], features.audio(sound))
+        return self.heard(features.stages(image)[3], features.audio(sound))

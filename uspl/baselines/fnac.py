@@ -85,7 +85,7 @@ class FNAC(Contrast):
 
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        seen = step.features.visual(step.image)[3]
+        seen = step.features.stages(step.image)[3]
         if self.training and self.dropout:
             seen = dropped(seen, self.dropout, step.generator)
         f_a, f_v = step.features.encode_sound(step.sound), step.features.project_v(seen).float()

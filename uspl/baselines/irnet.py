@@ -82,7 +82,7 @@ class IRNet(nn.Module):
     def __init__(self, cfg: Config, *, beta: float = 10.0, t: int = 8) -> None:
         super().__init__()
         self.cfg, self.beta, self.t = cfg, beta, t
-        self.cam = CAM(cfg.widths[3])
+        self.cam = CAM(cfg)
         self.pmv_aff = PMVAff(widths=cfg.widths, dim=cfg.aff_dim, block=cfg.aff_block, size=cfg.map_size)
 
     def set_num_classes(self, classes: int) -> None:
@@ -101,7 +101,7 @@ class IRNet(nn.Module):
 
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss", and its parts "cam" and "aff"; "aff" is 0 in the first half."""
-        stages = step.features.visual(step.image)
+        stages = step.features.stages(step.image)
         l_cam = self.cam.learn(stages[3], step.features.audio(step.sound), step.labels)
         l_aff = torch.zeros_like(l_cam)
         if step.progress >= 0.5:
@@ -115,7 +115,7 @@ class IRNet(nn.Module):
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The weighted class maps after the walk, in [0, 1]."""
-        cfg, stages = self.cfg, features.visual(image)
+        cfg, stages = self.cfg, features.stages(image)
         m = resize(self.cam.heard(stages[3], features.audio(sound)), cfg.map_size)
         how: dict[str, Any] = {"r": cfg.r, "metric": cfg.metric, "fast": cfg.fast}
         a = affinity(self.pmv_aff(stages).float(), **how)

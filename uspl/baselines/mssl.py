@@ -17,7 +17,7 @@ from uspl.baselines.base import StepInput
 from uspl.baselines.cam import CAM
 from uspl.config import Config
 from uspl.encoders.audio_visual import AudioVisualEncoder
-from uspl.encoders.sound import AudioEncoder
+from uspl.encoders.sound import sound_dim
 
 
 def correspondence(scores: Float[Tensor, " b"], others: Float[Tensor, " n"]) -> Float[Tensor, ""]:
@@ -80,8 +80,8 @@ class MSSL(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.cam = CAM(cfg.widths[3])
-        both = cfg.widths[3] + AudioEncoder.dim
+        self.cam = CAM(cfg)
+        both = cfg.widths[3] + sound_dim(cfg)
         self.judge = nn.Sequential(nn.Linear(both, cfg.dim), nn.ReLU(), nn.Linear(cfg.dim, 1))
 
     def set_num_classes(self, classes: int) -> None:

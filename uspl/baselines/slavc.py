@@ -152,7 +152,7 @@ class SLAVC(nn.Module):
         sound: Tensor,
         generator: torch.Generator | None,
     ) -> Projected:
-        seen, heard = features.visual(image)[3], features.audio(sound)
+        seen, heard = features.stages(image)[3], features.audio(sound)
         if generator is not None and self.training and self.dropout:
             seen = dropped(seen, self.dropout, generator)
         first = features.project_a(heard).float(), features.project_v(seen).float()

@@ -32,7 +32,8 @@ def new_decoder(cfg: Config) -> ASPPFPNDecoder:
         dim=cfg.decoder_dim,
         dilations=cfg.aspp_dilations,
         inplace=cfg.rcu_inplace,
-        last_upsample=cfg.visual == "resnet50",
+        last_upsample=cfg.visual != "tiny",
+        hidden=cfg.decoder_hidden,
         dims=None if cfg.decoder_dims == "shared" else cfg.widths,
     )
     last: Any = decoder.output_conv[-1]
@@ -73,10 +74,10 @@ class VisualOnly(nn.Module):
 
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        stages: Sequence[Tensor] = step.features.visual(step.image)
+        stages: Sequence[Tensor] = step.features.stages(step.image)
         return {"loss": loss(self.decoder(stages), step.mask)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The probability that a pixel belongs to something that sounds, in [0, 1]."""
-        stages: Sequence[Tensor] = features.visual(image)
+        stages: Sequence[Tensor] = features.stages(image)
         return torch.sigmoid(self.decoder(stages).float())

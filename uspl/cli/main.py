@@ -19,15 +19,16 @@ from uspl.cli.arguments import Data, Listed, Runs, in_project, named_or_trained,
 from uspl.cli.data import bounds, check
 from uspl.cli.sweep import figure, sweep
 from uspl.cli.video import export, run
+from uspl.cli.weights import weights
 from uspl.config import Config
 from uspl.core import paths
 
 Fields = Annotated[Config, tyro.conf.arg(name="")]
 Tier = Annotated[
-    Literal["tiny", "best", "paper"],
+    Literal["tiny", "best", "photos", "paper"],
     tyro.conf.arg(
         help='defaults of every choice: "tiny" for Sounding Shapes on a CPU, "best" the same with what validation '
-        'found better than the recipe, "paper" for section 4.1'
+        'found better than the recipe, "photos" for photographs on a CPU, "paper" for section 4.1'
     ),
 ]
 Clips = Annotated[
@@ -206,7 +207,7 @@ def main(args: list[str] | None = None) -> None:
         commands: dict[str, Callable[..., None]] = {
             f.__name__: functools.partial(f, cfg=cfg) for f in (train, evaluate, study, readings, sweep, figure)
         }
-        commands |= {"check": check, "bounds": bounds, "run": run, "export": export}
+        commands |= {"check": check, "bounds": bounds, "run": run, "export": export, "weights": weights}
         if says := refusal(args, commands, RENAMED):
             raise ValueError(says)
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)

@@ -1,6 +1,5 @@
 """`uspl sweep` and `uspl figure`: the tables of the paper, cell by cell, and its Fig. 4."""
 
-import io
 import logging
 import re
 from pathlib import Path
@@ -19,7 +18,7 @@ def sweep(
     table: tuple[int, ...] = (),
     cell: str | None = None,
     cfg: Annotated[Config, tyro.conf.arg(name="")] = TINY,
-    tier: Annotated[Literal["tiny", "paper"], tyro.conf.arg(help="what the cells change")] = "tiny",
+    tier: Annotated[Literal["tiny", "photos", "paper"], tyro.conf.arg(help="what the cells change")] = "tiny",
     data: Data = None,
     out: Annotated[Path | None, in_project("where the records go, in `table<N>/<cell>`", "results")] = None,
     seeds: int = 3,
@@ -49,7 +48,8 @@ def sweep(
         scheduler: address of a Dask scheduler to run on, as it prints it when it starts.
         redo: also cells that have a record; trained weights in `runs` are used again.
     """
-    from uspl.experiments import command_line, grid, grid_report, grid_runner
+    from uspl.experiments import command_line
+    from uspl.experiments.paper import grid, grid_report, grid_runner
 
     if seeds < 1 or jobs < 0:
         raise ValueError(f"`seeds` must be at least 1 and `jobs` at least 0; got {seeds} and {jobs}.")
@@ -82,7 +82,7 @@ def sweep(
 def figure(
     fig: int = 4,
     cfg: Annotated[Config, tyro.conf.arg(name="")] = TINY,
-    tier: Annotated[Literal["tiny", "paper"], tyro.conf.arg(help="encoders and recipe")] = "tiny",
+    tier: Annotated[Literal["tiny", "photos", "paper"], tyro.conf.arg(help="encoders and recipe")] = "tiny",
     data: Annotated[Path | None, in_project("folder in AVSBench-S4's layout", "data/sounding-shapes")] = None,
     out: Annotated[Path | None, in_project("where the picture goes", "runs/figure4-<data>.png")] = None,
     rows: int = 6,
@@ -98,19 +98,16 @@ def figure(
         rows: clips that are shown: those at equal steps of the IoU of USPL, from the best to the worst.
         partial: train and show what is there although clips are missing.
     """
-    from PIL import Image
-
     from uspl.core.files import write_bytes
-    from uspl.experiments.qualitative import figure4
+    from uspl.experiments.paper.qualitative import figure4
+    from uspl.viz.html_embed import encoded
 
     if fig != 4:
         raise ValueError(f"`fig` must be 4: the other figures of the paper explain the method; got {fig}.")
     data = paths.data_folder(data)
     out = out or paths.runs_folder(runs) / f"figure4-{data.name}{'' if tier == 'tiny' else f'-{tier}'}.png"
     found = figure4(cfg, data, rows=rows, boxes=boxes, train_list=train_list, partial=partial, runs=runs)
-    held = io.BytesIO()
-    Image.fromarray(found.picture).save(held, "png")
-    write_bytes(out, held.getvalue())
+    write_bytes(out, encoded(found.picture))
     for id, *scores in zip(found.ids, *found.iou.values(), strict=True):
         print(id, *(f"{name} {score:.3f}" for name, score in zip(found.iou, scores, strict=True)))
     print(out)

@@ -48,13 +48,15 @@ def sound_input(wave: Float32[Tensor, " n"], *, front_end: str = "vggish") -> Te
     if front_end in ("vggish", "log_mel"):
         patches: Tensor = audio.vggish_patches(wave, RATE)
         return patches
+    if front_end == "yamnet":
+        return audio.yamnet_patches(wave, RATE)
     if front_end == "spectrogram":
         spectrogram: Tensor = audio.log_spectrogram(wave, RATE, seconds=len(wave) / RATE)
         return spectrogram.unsqueeze(0)
     if front_end == "peers":
         power: Tensor = audio.peer_spectrogram(wave, RATE, seconds=len(wave) / RATE)
         return power.unsqueeze(0)
-    raise ValueError(f"`front_end` must be 'vggish', 'log_mel', 'spectrogram' or 'peers'; got {front_end!r}.")
+    raise ValueError(f"`front_end` must be 'vggish', 'log_mel', 'yamnet', 'spectrogram' or 'peers'; got {front_end!r}.")
 
 
 def collate(clips: Sequence[Clip], *, front_end: str = "vggish") -> Batch:

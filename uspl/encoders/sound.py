@@ -1,11 +1,13 @@
-"""Section 3.1: the sound encoders, 128 numbers for each sound."""
+"""Section 3.1: the sound encoders, 128 numbers for each sound, of YAMNet 1024."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from uspl.config import Config
+from uspl.encoders.frozen import freeze
 from uspl.encoders.visual import _conv, _stage
 from uspl.encoders.weights import fill, random_start_only
+from uspl.encoders.yamnet import YAMNet
 
 
 class VGGish(nn.Module):
@@ -66,19 +68,23 @@ class SpectrogramNet(nn.Module):
         return self.embedding(self.features(spectrogram / 12)).relu()  # type: ignore[no-any-return]
 
 
-class AudioEncoder(nn.Module):
-    """One 128-d embedding per sound: the mean over its patches, or the network itself on a spectrogram.
+def sound_dim(cfg: Config) -> int:
+    """Numbers of a sound's embedding: 128, of YAMNet 1024."""
+    return YAMNet.dim if cfg.audio == "yamnet" and cfg.front_end == "yamnet" else 128
 
-    Reading 12: a frozen network takes no gradient and stays in eval mode whatever `train()` is told.
+
+class AudioEncoder(nn.Module):
+    """One embedding per sound: the mean over its patches, or the network itself on a spectrogram.
+
+    Reading 12: a frozen network takes no gradient and stays in eval mode whatever `train()` is told; if it is
+    `published`, checkpoints leave it out.
     """
 
-    dim = 128
-
-    def __init__(self, net: nn.Module, *, frozen: bool) -> None:
+    def __init__(self, net: nn.Module, *, frozen: bool, published: bool = False) -> None:
         super().__init__()
         self.net, self.frozen = net, frozen
         if frozen:
-            net.requires_grad_(False).eval()
+            freeze(net, published=published)
 
     def train(self, mode: bool = True) -> "AudioEncoder":
         """As `nn.Module.train`, except that a frozen network stays in eval mode."""
@@ -88,11 +94,11 @@ class AudioEncoder(nn.Module):
         return self
 
     def forward(
-        self, sound: Float[Tensor, "b n 1 96 64"] | Float[Tensor, "b 1 257 t"] | Float[Tensor, "b 128"]
-    ) -> Float[Tensor, "b 128"]:
+        self, sound: Float[Tensor, "b n 1 96 64"] | Float[Tensor, "b 1 257 t"] | Float[Tensor, "b d"]
+    ) -> Float[Tensor, "b d"]:
         """sound: patches (B, N, 1, 96, 64) or spectrogram (B, 1, 257, T); f_a itself, see `kept`, is returned as it is.
 
-        Returns f_a before projection, (B, 128).
+        Returns f_a before projection, (B, 128), of YAMNet (B, 1024).
         """
         if sound.ndim == 2:
             return sound
@@ -103,7 +109,7 @@ class AudioEncoder(nn.Module):
 
 
 def audio_encoder(cfg: Config) -> AudioEncoder:
-    """The sound encoder of a configuration, with its weights; `.dim` is 128. Raises as `visual_encoder`.
+    """The sound encoder of a configuration, with its weights; it gives `sound_dim` numbers. Raises as `visual_encoder`.
 
     With `front_end` "spectrogram" or "peers" there are no published weights: it starts at random and is always trained.
     """
@@ -113,6 +119,6 @@ def audio_encoder(cfg: Config) -> AudioEncoder:
     if small:
         random_start_only("audio_weights", cfg.audio_weights)
         return AudioEncoder(TinySound(), frozen=not cfg.finetune_audio)
-    net = VGGish()
-    fill(net, cfg.audio_weights, "vggish")
-    return AudioEncoder(net, frozen=not cfg.finetune_audio)
+    net: nn.Module = YAMNet() if cfg.audio == "yamnet" else VGGish()
+    fill(net, cfg.audio_weights, "yamnet" if cfg.audio == "yamnet" else "vggish")
+    return AudioEncoder(net, frozen=not cfg.finetune_audio, published=cfg.audio_weights != "none")

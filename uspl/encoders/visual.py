@@ -8,6 +8,8 @@ from torchvision.models import resnet50
 from torchvision.models.resnet import BasicBlock
 
 from uspl.config import Config
+from uspl.encoders.efficientnet_lite import EfficientNetLite0
+from uspl.encoders.frozen import FrozenStages
 from uspl.encoders.weights import fill, random_start_only
 
 Stages = tuple[Float[Tensor, "b c1 h1 w1"], Float[Tensor, "b c2 h2 w2"], Float[Tensor, "b c3 h3 w3"], Tensor]
@@ -77,7 +79,7 @@ class TinyResNet(nn.Module):
         return out[0], out[1], out[2], out[3]
 
 
-def visual_encoder(cfg: Config) -> ResNet50Stages | TinyResNet:
+def visual_encoder(cfg: Config) -> Any:
     """The image encoder of a configuration, with its weights; `.widths` holds the channels of the four stages.
 
     Raises:
@@ -87,9 +89,9 @@ def visual_encoder(cfg: Config) -> ResNet50Stages | TinyResNet:
     if cfg.visual == "tiny":
         random_start_only("visual_weights", cfg.visual_weights)
         return TinyResNet(cfg.widths)
-    net = ResNet50Stages()
-    fill(net, cfg.visual_weights, "resnet50")
-    return net
+    net: nn.Module = EfficientNetLite0() if cfg.visual == "lite0" else ResNet50Stages()
+    fill(net, cfg.visual_weights, "lite0" if cfg.visual == "lite0" else "resnet50")
+    return net if cfg.finetune_visual else FrozenStages(net, published=cfg.visual_weights != "none")
 
 
 def _conv(c_in: int, c_out: int, side: int, *, stride: int = 1) -> nn.Conv2d:

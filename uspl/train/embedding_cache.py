@@ -17,10 +17,9 @@ from uspl.config import Config
 from uspl.core.errors import DataError
 from uspl.core.files import write_bytes
 from uspl.data.batch import Clip, sounds
-from uspl.encoders.sound import AudioEncoder
+from uspl.encoders.sound import AudioEncoder, sound_dim
 
 FORMAT = 1  # changes when a front end computes something else
-ROW = np.dtype([("sound", "<u8"), ("embedding", "<f4", AudioEncoder.dim)])
 SEAL = 32  # bytes: SHA-256 of the rows, at the head of the file
 
 
@@ -31,14 +30,15 @@ class CachedEmbeddings(Dataset[Clip]):
         clips: a reader.
         file: of `heard`.
         front_end: of the configuration.
+        dim: numbers of an embedding.
 
     Raises:
         DataError: a sound is not the one that was heard.
     """
 
-    def __init__(self, clips: Any, file: Path, front_end: str) -> None:
+    def __init__(self, clips: Any, file: Path, front_end: str, dim: int = 128) -> None:
         self.clips, self.file, self.front_end = clips, file, front_end
-        self.rows = np.memmap(file, ROW, "r", SEAL)  # processes that load clips share its pages
+        self.rows = np.memmap(file, row_type(dim), "r", SEAL)  # processes that load clips share its pages
         self.names = self.rows["sound"].copy()
 
     @property
@@ -76,10 +76,15 @@ def cache_embeddings(clips: Any, encoder: AudioEncoder, cfg: Config, home: Path,
         return clips
     about = f"{FORMAT} {cfg.front_end} {cfg.seconds} {clips.data_hash} {_weights(encoder)}"
     file = home / f"sounds-{hashlib.sha256(about.encode()).hexdigest()[:10]}.bin"
-    if not _whole(file):
+    if not _whole(file, sound_dim(cfg)):
         rows = _listen(clips, encoder, cfg, progress).tobytes()
         write_bytes(file, hashlib.sha256(rows).digest() + rows)
-    return CachedEmbeddings(clips, file, cfg.front_end)
+    return CachedEmbeddings(clips, file, cfg.front_end, sound_dim(cfg))
+
+
+def row_type(dim: int) -> np.dtype[Any]:
+    """A sound's name and its embedding."""
+    return np.dtype([("sound", "<u8"), ("embedding", "<f4", dim)])
 
 
 def _listen(clips: Any, encoder: AudioEncoder, cfg: Config, progress: bool) -> np.ndarray:
@@ -91,7 +96,7 @@ def _listen(clips: Any, encoder: AudioEncoder, cfg: Config, progress: bool) -> n
     load: Any = DataLoader(clips, generator=torch.Generator(), **options)
     with torch.inference_mode():
         for names, batch in tqdm(load, desc="hearing clips", disable=not progress):
-            rows = np.empty(len(names), ROW)
+            rows = np.empty(len(names), row_type(sound_dim(cfg)))
             rows["sound"], rows["embedding"] = names, encoder(batch.to(device)).float().cpu().numpy()
             parts.append(rows)
     rows = np.concatenate(parts)
@@ -111,16 +116,16 @@ def _name(clip: Clip, front_end: str) -> int:
 
 def _weights(encoder: AudioEncoder) -> str:
     digest = hashlib.sha256()
-    for name, value in encoder.state_dict().items():
+    for name, value in (*encoder.net.named_parameters(), *encoder.net.named_buffers()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _whole(file: Path) -> bool:
+def _whole(file: Path, dim: int) -> bool:
     """Is the file there, and as it was written?"""
     if not file.is_file():
         return False
     content = file.read_bytes()
     seal, rows = content[:SEAL], content[SEAL:]
-    return len(rows) > 0 and len(rows) % ROW.itemsize == 0 and hashlib.sha256(rows).digest() == seal
+    return len(rows) > 0 and len(rows) % row_type(dim).itemsize == 0 and hashlib.sha256(rows).digest() == seal

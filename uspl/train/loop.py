@@ -25,6 +25,7 @@ from uspl.core.files import make_folder
 from uspl.core.progress import TrainingProgress, has_kernel
 from uspl.data import splits
 from uspl.data.batch import Batch
+from uspl.encoders.frozen import remembered
 from uspl.evaluation import validation
 from uspl.inference import predict
 from uspl.model import USPL
@@ -125,7 +126,8 @@ def fit(
     with contextlib.nullcontext() if several else FileLock(folder.parent / f".{folder.name}.lock"):
         if (folder / "record.json").is_file():
             return checkpoint.load_model(folder, model, cfg, ignore=ignore) | {"folder": str(folder)}
-        return _trained(_prepared(model, objective, plan, folder, cfg, clips, progress))
+        with remembered(model):
+            return _trained(_prepared(model, objective, plan, folder, cfg, clips, progress))
 
 
 class _Run(NamedTuple):

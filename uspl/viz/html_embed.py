@@ -59,7 +59,7 @@ def img(p: Picture, alt: str) -> Markup:
 
 def picture_uri(p: Picture) -> str:
     """A picture as the data URI of a WebP file."""
-    return "data:image/webp;base64," + base64.b64encode(_encoded(p, "WEBP")).decode()
+    return "data:image/webp;base64," + base64.b64encode(encoded(p, "WEBP")).decode()
 
 
 def film(data: bytes, first: Picture, description: str, width: int) -> Markup:
@@ -151,7 +151,7 @@ def control(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, 
     def update(_: Any = None) -> None:
         choice = {name: slider.value for name, slider in sliders.items()}
         p = draw(**choice)
-        shown.value, shown.width, shown.height = _encoded(p, "PNG"), p.shape[1], p.shape[0]
+        shown.value, shown.width, shown.height = encoded(p, "PNG"), p.shape[1], p.shape[0]
 
     for slider in sliders.values():
         slider.observe(update, names="value")
@@ -160,7 +160,8 @@ def control(draw: Draw, controls: Controls, first: Mapping[str, Any], alt: str, 
     return w.VBox([shown, *sliders.values(), words])
 
 
-def _encoded(p: Picture, form: str) -> bytes:
+def encoded(p: Picture, form: str = "PNG") -> bytes:
+    """A picture as the bytes of a file."""
     out = io.BytesIO()
     Image.fromarray(p).save(out, form, quality=90)
     return out.getvalue()

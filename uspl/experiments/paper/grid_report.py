@@ -10,7 +10,7 @@ from uspl.core import record
 from uspl.core.paths import told as path_told
 from uspl.core.tables import markdown_table
 from uspl.experiments import methods
-from uspl.experiments.grid import Cell, Column, Sweep
+from uspl.experiments.paper.grid import Cell, Column, Sweep
 from uspl.experiments.study import PEERS, VARIANTS, changed
 from uspl.experiments.tables import mean_and_half_range
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from uspl.core import paths
 from uspl.core.tables import markdown_table
-from uspl.experiments import grid, grid_report
-from uspl.experiments.grid import Cell, Column, Sweep
+from uspl.experiments.paper import grid, grid_report
+from uspl.experiments.paper.grid import Cell, Column, Sweep
 
 
 class Claim(NamedTuple):

@@ -21,9 +21,10 @@ from uspl.core.files import make_folder
 from uspl.core.progress import has_kernel
 from uspl.data import splits
 from uspl.encoders.weights import load_weights
-from uspl.experiments import command_line, grid_report
-from uspl.experiments.grid import Cell, Sweep
-from uspl.experiments.notebook import execute
+from uspl.experiments import command_line
+from uspl.experiments.paper import grid_report
+from uspl.experiments.paper.grid import Cell, Sweep
+from uspl.experiments.paper.notebook import execute
 from uspl.experiments.study import PEERS, VARIANTS, changed
 from uspl.train.schedule import canonical_config
 
