@@ -45,7 +45,7 @@ def test_a_tier_gives_the_defaults(words: list[str], expected: Config, trained: 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["train", "--tier", "huge"], "uspl: `tier` must be 'tiny', 'best' or 'paper'; got 'huge'.\n"),
+        (["train", "--tier", "huge"], "uspl: `tier` must be one of 'tiny', 'best', 'photos', 'paper'; got 'huge'.\n"),
         (["train", "--delta", "1"], "uspl: `delta` must be in [0, 1); got 1.0.\n"),
         (
             ["train", "--beta-l", "0.6", "--beta-h", "0.55"],

@@ -138,10 +138,9 @@ def _check(cfg: Config, data: str | Path, needed: set[str], boxes: str | Path | 
     given: dict[str, Any] = {"size": cfg.image_size, "seconds": cfg.seconds, "sound": cfg.sound, "partial": partial}
     for split in sorted(needed) if boxes is None else ["test"]:
         splits.open_set(data, split, boxes=boxes, **given)
-    if cfg.visual == "resnet50":
-        load_weights(cfg.visual_weights, "resnet50")
-    if cfg.audio == "vggish":
-        load_weights(cfg.audio_weights, "vggish")
+    for field, kind in ((cfg.visual_weights, cfg.visual), (cfg.audio_weights, cfg.audio)):
+        if kind != "tiny":
+            load_weights(field, kind)
 
 
 def _job(

@@ -16,7 +16,7 @@ from distributed import LocalCluster
 
 from tests.helpers.data_sample import copy, sample
 from tests.helpers.models import brief
-from tests.helpers.values import tight
+from tests.helpers.values import ROOT, tight
 from uspl.cli import main
 from uspl.config import Config
 from uspl.core import record
@@ -24,7 +24,6 @@ from uspl.core.device import visible_gpus
 from uspl.experiments import study
 from uspl.experiments.paper import grid, grid_report, grid_runner, notebook
 
-ROOT = Path(__file__).resolve().parents[2]
 TABLE = """- table: 8
   title: walk
   columns: [val miou]
