@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 and YAMNet: the real weights on real pictures and sounds, padding, freezing, what is refused."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,16 @@ def picture(name: str) -> torch.Tensor:
     return normalised_images(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None])
 
 
+def published_yamnet() -> Path:
+    """YAMNet's weights, fetched where they are missing; without a network the test is skipped, but not in CI."""
+    try:
+        return yamnet_weights.fetch()
+    except FileNotFoundError:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("needs YAMNet's weights, or a network")
+
+
 @pytest.mark.parametrize(("name", "kinds"), [("coral_bird", range(7, 25)), ("coral_dog", range(151, 281))])
 def test_lite0_knows_a_bird_and_a_dog(name: str, kinds: range) -> None:
     """Of ImageNet's classes 7 to 24 are birds, 151 to 280 dogs, wolves and foxes."""
@@ -51,7 +62,7 @@ def test_lite0_knows_a_bird_and_a_dog(name: str, kinds: range) -> None:
 )
 def test_yamnet_knows_a_bird_a_trumpet_and_music(file: str, kind: str, score: float) -> None:
     net = YAMNet().eval()
-    net.load_state_dict(load_file(yamnet_weights.fetch()))
+    net.load_state_dict(load_file(published_yamnet()))
     wave = waveform(shared(f"real/{file}"))
     patches = torch.cat([yamnet_patches(wave[i : i + 15_600], 16_000) for i in range(0, len(wave) - 15_599, 7_680)])
     with torch.no_grad():
@@ -93,6 +104,7 @@ def test_where_a_location_looks(as_published: bool, offset: float) -> None:
 
 
 def test_a_published_encoder_is_frozen_remembered_and_not_in_checkpoints(tmp_path: Path) -> None:
+    published_yamnet()
     cfg = Config.photos(**PHOTOS)
     torch.manual_seed(0)
     model = USPL(cfg)
