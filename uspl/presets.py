@@ -5,7 +5,7 @@ from typing import Any
 # VGGSound has no masks to choose an epoch by, and Eq. 11 on held-out pairs has targets that move: the last is kept.
 VGGSOUND: dict[str, Any] = {"seconds": 3.0, "keep": "last"}
 
-# What a random start on Sounding Shapes needs; chosen on the validation split (chapter 06).
+# What a random start on Sounding Shapes needs; chosen on the validation split (chapter 09).
 TINY: dict[str, Any] = {
     "image_size": 112,
     "train_frames": "one",

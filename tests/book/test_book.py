@@ -191,7 +191,7 @@ def test_nothing_is_cut_off_on_a_phone(book: SimpleNamespace, site: str, browser
 @pytest.mark.slow
 def test_tables_that_cells_made_are_tables(site: str, browser: Any) -> None:
     tab = browser.new_page()
-    tab.goto(site + "notebooks/06_benchmark_evaluation.html")
+    tab.goto(site + "notebooks/06_metrics_and_bounds.html")
     outputs = tab.locator(".cell_output")
     assert outputs.locator("table").count() >= 8
     assert "---|" not in "".join(outputs.all_text_contents()).replace("\u2014", "---")

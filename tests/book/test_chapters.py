@@ -21,12 +21,14 @@ CHAPTERS = (
     "03_affinity_learning",
     "04_random_walk",
     "05_sps_training",
-    "06_benchmark_evaluation",
-    "07_ablations",
-    "08_failures_and_limits",
-    "09_your_own_video",
+    "06_metrics_and_bounds",
+    "07_comparison",
+    "08_ablations",
+    "09_beyond_the_paper",
+    "11_failures_and_limits",
+    "12_your_own_video",
 )
-READS_ONLY = {"07_ablations"}  # opens records: no model, no clip
+READS_ONLY = {"07_comparison", "08_ablations", "09_beyond_the_paper"}  # open records: no model, no clip
 EQUATIONS = {"02": {1, 2}, "03": {3, 4, 5, 6}, "04": {7, 8}, "05": {9, 10, 11}}
 
 
@@ -109,7 +111,10 @@ def test_code_fits_into_the_column(chapter: Any) -> None:
     assert not long, f"The column is 88 characters wide; longer: {long}."
 
 
-DRAWS = r"(viz\.(figure|maps_figure|sweep|live|player)|live_\w+\.\w+|Markdown\((tables|comparison_tables|grid))\b"
+DRAWS = (
+    r"(viz\.(figure|maps_figure|sweep|live|player)|live_\w+\.\w+"
+    r"|Markdown\((tables|comparison_tables|grid_report|claims))\b"
+)
 
 
 def test_cells_that_only_draw_are_folded(chapter: Any) -> None:
@@ -140,7 +145,7 @@ def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "`04_random_walk` has no parameter `n_clps` (is `n_clips` meant?); "
-        "there are tier, data, device, seed, beta, t, reading, n_clips.\n"
+        "there are tier, data, device, seed, changes, beta, t, reading, n_clips.\n"
     )
     done = execute("04_walk", "--out", str(tmp_path / "out"))
     assert done.returncode == 2
@@ -176,10 +181,10 @@ def test_make_uses_uspl_home(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_chapter_without_a_tier_is_not_given_one(tmp_path: Path) -> None:
-    done = execute("07_ablations", "--out", str(tmp_path), "--tier", "best", "--data", "mine")
+    done = execute("08_ablations", "--out", str(tmp_path), "--tier", "best", "--data", "mine")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "KeyboardInterrupt" not in done.stderr
-    assert nbformat.read(tmp_path / "07_ablations.ipynb", as_version=4).metadata.papermill.parameters == {}
+    assert nbformat.read(tmp_path / "08_ablations.ipynb", as_version=4).metadata.papermill.parameters == {}
 
 
 def test_nothing_is_defined_twice(chapter: Any) -> None:
@@ -248,7 +253,7 @@ def test_closes_with_exercises_takeaways_and_the_next_step(chapter: Any) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stem", ["04_random_walk", "07_ablations"])
+@pytest.mark.parametrize("stem", ["04_random_walk", "08_ablations"])
 def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
     """One chapter with a kernel's worth of work and one that only reads; nbval runs every chapter, once."""
     command = [sys.executable, "book/execute.py", stem, "--out", str(tmp_path)]

@@ -73,7 +73,7 @@ def test_papermill_makes_nothing_where_it_is_called(where: str, home: Path, begi
 def test_chapter_07_finds_the_records_of_the_clone(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
-    chapter = ROOT / "notebooks" / "07_ablations.ipynb"
+    chapter = ROOT / "notebooks" / "08_ablations.ipynb"
     ask(folder, sys.executable, "-m", "papermill", "--no-progress-bar", chapter, tmp_path / "out.ipynb")
     assert not list(folder.iterdir())
     assert str(ROOT) not in (tmp_path / "out.ipynb").read_text().partition('"papermill": {')[0]

@@ -155,7 +155,7 @@ def study(
     partial: bool = False,
     runs: Runs = None,
 ) -> None:
-    """Every row of chapter 06's table: train, evaluate, one record per row and seed; resumable.
+    """Every row of a study: train, evaluate, one record per row and seed; resumable.
 
     Args:
         seeds: training seeds.

@@ -1,4 +1,4 @@
-"""The first study: every row of chapter 06's table on Sounding Shapes, several seeds, one record per row and seed."""
+"""The first study: which part does what on Sounding Shapes, several seeds, one record per row and seed."""
 
 import logging
 import shlex

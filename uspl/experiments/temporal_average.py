@@ -1,4 +1,4 @@
-"""A temporal average of maps, scored on films: a table of chapter 07; `python -m benchmarks.temporal` records it."""
+"""A temporal average of maps, scored on films: a table of chapter 09; `python -m benchmarks.temporal` records it."""
 
 from collections import defaultdict
 from collections.abc import Sequence
