@@ -85,9 +85,10 @@ def by_hand(model: USPL, clips: Batch, delta: float) -> tuple[dict[str, Tensor],
 @pytest.mark.parametrize("changes", SETTINGS.values(), ids=SETTINGS)
 def test_a_joint_step_is_the_paper_put_together(changes: dict[str, Any]) -> None:
     net, clips = model(brief(**changes)), batch()
-    expected, _ = by_hand(net, clips, delta=0.5)
+    delta = 0.97 if changes.get("dropped") == "zero" else 0.5  # so that the best of what is left may be negative
+    expected, _ = by_hand(net, clips, delta=delta)
     net.zero_grad()
-    got = Objective(net)(clips, torch.Generator().manual_seed(5), TrainingProgress(True, 0.5, 0.0))
+    got = Objective(net)(clips, torch.Generator().manual_seed(5), TrainingProgress(True, delta, 0.0))
     assert got.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(
