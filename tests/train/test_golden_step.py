@@ -27,6 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "taught by the coarse map": {"teacher": "m_crs", "lambda2": 0.0},
     "taught by the mask": {"teacher": "mask"},
     "without SPS": {"lambda3": 0.0},
+    "gradients through the targets": {"detach": False, "seg_target": "soft"},
 }
 
 
@@ -48,13 +49,14 @@ def batch() -> Batch:
 def by_hand(model: USPL, clips: Batch, delta: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The losses of Eqs. (2), (6), (10), (11), and the maps between them, in the order of Fig. 2."""
     cfg, draw = model.cfg, torch.Generator().manual_seed(5)
+    held = Tensor.detach if cfg.detach else torch.clone
     stages = model.visual(clips.image)
     f_v, f_a = model.project_v(stages[3]), model.project_a(model.audio(clips.sound))
     m_crs = align.sounding_map(f_a, f_v)
     keep = align.mask_locations(tuple(m_crs.shape), delta=delta, generator=draw)
     how = {"symmetric": cfg.symmetric, "masked_denominator": cfg.masked_denominator, "dropped": cfg.dropped}
     l_mmicl = align.mmicl_loss(f_a, f_v, keep=keep, tau=cfg.tau, **how)
-    m = resize(normalise_map(m_crs, cfg.map_range), cfg.map_size).detach()
+    m = held(resize(normalise_map(m_crs, cfg.map_range), cfg.map_size))
     guide = torch.nn.functional.interpolate(
         clips.image, size=(cfg.refine_size,) * 2, mode="bilinear", align_corners=True
     )
@@ -66,10 +68,10 @@ def by_hand(model: USPL, clips: Batch, delta: float) -> tuple[dict[str, Tensor],
         offs = offs[torch.randperm(len(offs), generator=draw)[: cfg.aff_offsets]]
     how = {"reduce": cfg.reduce, "balanced": cfg.balanced}
     l_aff = affinity_loss(f_aff, y_tri, offs=offs, fast=False, **near, **how)
-    a = affinity(f_aff.detach(), reduce=cfg.reduce, fast=False, **near)
+    a = affinity(held(f_aff), reduce=cfg.reduce, fast=False, **near)
     m_fine = walk.random_walk(m, a, beta=cfg.beta, t=cfg.t, reading=cfg.reading, fast=False, **near)
     m_fine = normalise_map(m_fine, cfg.map_range)
-    f_av = fuse(stages[3] if cfg.fuse_on == "stage4" else f_v, m_crs.detach())
+    f_av = fuse(stages[3] if cfg.fuse_on == "stage4" else f_v, held(m_crs))
     logits = resize(model.sps((*stages[:3], f_av)), cfg.image_size)
     target = resize({"m_fine": m_fine, "m_crs": m, "mask": clips.mask}[cfg.teacher], cfg.image_size)
     if cfg.seg_target == "three_way" and cfg.teacher != "mask":
@@ -98,7 +100,7 @@ def test_a_joint_step_is_the_paper_put_together(changes: dict[str, Any]) -> None
     found = torch.autograd.grad(got["loss"], [*net.parameters()], allow_unused=True)
     for (name, _), a, b in zip(net.named_parameters(), found, wanted, strict=True):
         a, b = (torch.zeros(1) if g is None else g for g in (a, b))
-        assert (a - b).abs().max() <= 1e-3 * b.abs().max() + 1e-6, name
+        assert (a - b).abs().max() <= 1e-3 * b.abs().max() + 5e-6, name
 
 
 def test_a_step_of_the_warm_up_is_eq_2_alone() -> None:
