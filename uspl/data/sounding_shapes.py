@@ -1,20 +1,10 @@
 """Make the embedded data set on demand: films and masks are drawn, then cut as those of AVSBench are."""
 
-import io
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Literal
-
-from filelock import FileLock
+from typing import Literal
 
 from uspl.core import paths
-from uspl.core.errors import DataError
-from uspl.core.files import make_folder
-from uspl.core.progress import has_kernel
-from uspl.data.metadata import TABLE, read_table
+from uspl.data.prepare.on_demand import make_set
 
 SHAPES, MARKER = "Sounding Shapes", "sounding_shapes.json"  # name of the set, and the file that says a folder holds it
 
@@ -53,41 +43,5 @@ def sounding_shapes(
     counts["negative"] = counts["negative"] if negative is None else negative
     name = "sounding-shapes" if level == "standard" else f"sounding-shapes-{level}"
     folder, made = paths.data_folder(root, name), {"level": level, "seed": seed, "size": size, "seconds": seconds}
-    if _complete(folder, made, counts):
-        return folder
-    progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
-    given = [str(x) for k, v in {**made, **counts}.items() for x in (f"--{k}", v)]
-    many = [] if workers is None else ["--workers", str(workers)]
-    make_folder(folder.parent)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
-        if not _complete(folder, made, counts):  # another process made it, while this one waited
-            _run("uspl.cli.make_sounding_shapes", [str(folder), *given, *many], progress)
-            _run("uspl.cli.prepare_avsbench", [str(folder), *many], progress)
-    return folder
-
-
-def _complete(folder: Path, made: dict[str, Any], counts: dict[str, int]) -> bool:
-    """Are all clips there and prepared, as the marker, the table and the report say?"""
-    files = [folder / name for name in (MARKER, TABLE, "report.json")]
-    if not all(file.is_file() for file in files):
-        return False
-    marker, report = json.loads(files[0].read_text()), json.loads(files[2].read_text())
-    same = all(marker.get(k) == v for k, v in made.items())
-    return same and all(marker["counts"][s] >= n for s, n in counts.items()) and len(report) == len(read_table(folder))
-
-
-def _run(module: str, given: list[str], progress: bool) -> None:
-    """A module in a process of its own: its workers must not inherit what this one has open."""
-    home = Path(__file__).resolve().parents[2]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])}
-    last = b""
-    command = [sys.executable, "-m", module, *given]
-    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
-        assert isinstance(run.stderr, io.BufferedReader)
-        while chunk := run.stderr.read1(4096):
-            last = (last + chunk)[-2000:]
-            if progress:
-                sys.stderr.write(chunk.decode(errors="replace"))
-    if run.returncode:
-        says = last.decode(errors="replace").strip().splitlines()
-        raise DataError(given[0], f"cannot be made: {says[-1].rstrip('.') if says else f'exit code {run.returncode}'}")
+    script = "uspl.cli.make_sounding_shapes"
+    return make_set(folder, script, MARKER, made, counts, workers=workers, progress=progress)

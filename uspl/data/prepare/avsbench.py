@@ -182,6 +182,6 @@ def _lost(row: Row, why: str) -> Row:
 
 
 def made_as(root: Path) -> dict[str, Any]:
-    """Size and seconds of our own set, from its marker file."""
-    marker = root / "sounding_shapes.json"
-    return json.loads(marker.read_text()) if marker.is_file() else {}
+    """Size and seconds of our own sets, from their marker file."""
+    markers = [root / name for name in ("sounding_shapes.json", "sounding_photos.json") if (root / name).is_file()]
+    return json.loads(markers[0].read_text()) if markers else {}

@@ -9,26 +9,17 @@ as they treat AVSBench. Every clip is a function of (seed, level, split, index) 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
-from av.video.reformatter import VideoReformatter
-from PIL import Image
-
-from uspl.audio import RATE
-from uspl.core.files import write
-from uspl.data.prepare.film import png
-from uspl.data.prepare.jobs import Refused, each, sweep
-from uspl.data.sounding_shapes import MARKER
-from uspl.data.synthetic.classes import KINDS, Array
+from uspl.data.prepare import film_set
+from uspl.data.prepare.film_set import write_clip, write_lists
+from uspl.data.prepare.jobs import Refused, each
+from uspl.data.sounding_shapes import MARKER, SHAPES
+from uspl.data.synthetic.classes import KINDS
 from uspl.data.synthetic.render import render
 from uspl.data.synthetic.scene import SPLITS, Settings, category, scene
 
@@ -42,42 +33,21 @@ LEVELS: dict[str, dict[str, Any]] = {
 }
 
 
-def encode(frames: Array | None, wave: Array, fps: int = 8) -> bytes:
-    """An MP4 file: H.264 at crf 18 in yuv420p (plays in every browser) and AAC, mono, 16 kHz; or the AAC alone."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as box:
-        if frames is not None:
-            options = {"crf": "18", "preset": "superfast", "threads": "1", "g": str(len(frames)), "bf": "0"}
-            film = box.add_stream("libx264", rate=fps, options=options)
-            film.height, film.width = frames.shape[1:3]
-            film.pix_fmt = "yuv420p"
-        voice = box.add_stream("aac", rate=RATE, layout="mono", options={"b": "96000", "aac_coder": "fast"})
-        if frames is not None:
-            colours = VideoReformatter()
-            for frame in frames:
-                shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
-                box.mux(film.encode(colours.reformat(shown, format="yuv420p", threads=1)))
-            box.mux(film.encode(None))
-        samples = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[None], np.float32), format="fltp", layout="mono")
-        samples.sample_rate = RATE
-        samples.pts = 0
-        box.mux(voice.encode(samples))
-        box.mux(voice.encode(None))
-    return buffer.getvalue()
-
-
 def make_clip(root: Path, s: Settings, split: str, index: int) -> None:
-    """Write one clip's files, the film last: a clip with a film is complete."""
+    """Write one clip's files; training has a mask of the first second alone, as in AVSBench."""
     one = scene(s, split, index)
     film = render(one, s)
-    place = Path(split) / one.category
-    for k, objects in enumerate(film.objects[: 1 if split == "train" else None], 1):
-        name = f"{one.name}_{k}.png"
-        write(root / "s4_data/gt_masks" / place / one.name / name, png(Image.fromarray(objects == 1)))
-        write(root / "s4_data/objects" / place / one.name / name, png(Image.fromarray(objects)))
-    if film.swap is not None:
-        write(root / "raw_sounds" / place / f"{one.name}.m4a", encode(None, film.swap))
-    write(root / "raw_videos" / place / f"{one.name}.mp4", encode(film.frames, film.wave, s.fps))
+    objects = film.objects[:1] if split == "train" else film.objects
+    write_clip(
+        root,
+        Path(split) / one.category,
+        one.name,
+        frames=film.frames,
+        objects=objects,
+        wave=film.wave,
+        swap=film.swap,
+        fps=s.fps,
+    )
 
 
 def _clips(counts: dict[str, int]) -> Iterator[tuple[str, int]]:
@@ -85,50 +55,10 @@ def _clips(counts: dict[str, int]) -> Iterator[tuple[str, int]]:
         yield from ((split, index) for index in range(counts[split]))
 
 
-def write_lists(root: Path, s: Settings, counts: dict[str, int]) -> None:
-    """The metadata table of AVSBench-S4 and the box file of VGG-SS (test frames)."""
-    table, boxes = io.StringIO(), []
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["name", "start time", "category", "split"])
-    for split, index in _clips(counts):
-        name, kind = f"{split}_{index:05d}", category(s, split, index)
-        rows.writerow([name, 0, kind, split])
-        for k in range(1, s.seconds + 1) if split == "test" else ():
-            mask = np.asarray(Image.open(root / "s4_data/gt_masks" / split / kind / name / f"{name}_{k}.png"))
-            y, x = np.nonzero(mask)
-            edges = [x.min(), y.min(), x.max() + 1, y.max() + 1]
-            # VGG-SS's rule truncates box * size: the last digit keeps 57 / 112 * 112 from becoming 56.
-            box = [min(float(edge) / s.size + 1e-9, 1.0) for edge in edges]
-            boxes.append({"file": f"{name}_{k}", "class": kind, "bbox": [box]})
-    write(root / "vggss.json", json.dumps(boxes).encode())
-    write(root / "s4_meta_data.csv", table.getvalue().encode())
-
-
-def _marker(root: Path) -> dict[str, Any]:
-    try:
-        marker = json.loads((root / MARKER).read_text())
-        return {**marker, "counts": {split: int(marker["counts"][split]) for split in SPLITS}}
-    except (ValueError, KeyError, TypeError):
-        raise Refused(f"`{root / MARKER}` cannot be read; remove the folder or name another.") from None
-
-
 def claim(root: Path, s: Settings, counts: dict[str, int], level: str) -> dict[str, int]:
     """Take the folder: empty, or begun by this script with the same settings. Returns the counts; they only grow."""
-    mine = {"what": "Sounding Shapes", "version": VERSION, **json.loads(json.dumps(dataclasses.asdict(s)))}
-    if root.exists() and not root.is_dir():
-        raise Refused(f"`{root}` is a file; name a folder.")
-    if root.exists() and any(root.iterdir()):
-        if not (root / MARKER).is_file():
-            raise Refused(f"`{root}` holds files that are not Sounding Shapes; name an empty or a missing folder.")
-        theirs = _marker(root)
-        other = [k for k in mine if theirs.get(k) != mine[k]]
-        if other:
-            got, want = theirs.get(other[0]), mine[other[0]]
-            raise Refused(f"`{root}` was made with {other[0]} = {got}, not {want}; name another folder.")
-        counts = {split: max(n, theirs["counts"][split]) for split, n in counts.items()}
-    write(root / MARKER, json.dumps({**mine, "level": level, "counts": counts}, indent=1).encode())
-    sweep(root)
-    return counts
+    mine = {"what": SHAPES, "version": VERSION, **dataclasses.asdict(s)}
+    return film_set.claim(root, MARKER, mine, counts, level=level)
 
 
 def _job(root: Path, s: Settings, clip: tuple[str, int]) -> None:
@@ -145,7 +75,8 @@ def make(root: Path, s: Settings, counts: dict[str, int], *, workers: int = 1, l
     ]
     for _ in each(partial(_job, root, s), todo, workers=workers, says="drawing clips"):
         pass
-    write_lists(root, s, counts)
+    rows = [(f"{split}_{index:05d}", category(s, split, index), split) for split, index in _clips(counts)]
+    write_lists(root, rows, size=s.size, seconds=s.seconds)
     return len(todo)
 
 

@@ -1,0 +1,1 @@
+"""Sounding Photos: films of photographed objects whose recordings are heard, with exact masks."""

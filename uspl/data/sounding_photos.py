@@ -1,0 +1,61 @@
+"""Make Sounding Photos on demand: photographs are pasted, then cut as AVSBench's films are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from uspl.core import paths
+from uspl.data.prepare.on_demand import make_set
+
+PHOTOS, MARKER = "Sounding Photos", "sounding_photos.json"  # name of the set, and the file that says a folder holds it
+MATERIAL, MANIFEST = "material.npz", "manifest.json"  # in the folder: what it was made of, and whose that is
+COUNTS = {  # clips per split
+    "train": 2000,
+    "val": 200,
+    "test": 300,
+    "new_photo": 200,
+    "new_recording": 200,
+    "new_background": 200,
+    "negative": 100,
+}
+
+
+def sounding_photos(
+    root: str | Path | None = None,
+    *,
+    material: Sequence[str | Path] = (),
+    train: int = COUNTS["train"],
+    val: int = COUNTS["val"],
+    test: int = COUNTS["test"],
+    new_photo: int = COUNTS["new_photo"],
+    new_recording: int = COUNTS["new_recording"],
+    new_background: int = COUNTS["new_background"],
+    negative: int = COUNTS["negative"],
+    seed: int = 1,
+    size: int = 224,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Make and prepare Sounding Photos where it is missing or incomplete; returns the folder.
+
+    Args:
+        root: folder; one that holds more clips of the same kind is taken as it is. None is `data/sounding-photos` in
+            the project's folder.
+        material: Debian packages, upstream archives or unpacked folders of them. What is not named is looked for where
+            the system installs it and in `data/material`, and downloaded there else.
+        train, val, test: clips per split.
+        new_photo, new_recording, new_background: clips of tests whose objects, sounds or places training has not met.
+        negative: clips whose sound comes from elsewhere, or that are silent.
+        seed: of every scene and sound.
+        size: pixels, side of the films.
+        workers: processes; None takes all processors.
+        progress: show the progress bars of the two scripts on stderr; None shows them where a person looks.
+
+    Raises:
+        DataError: the material is not there, the folder cannot be written, or the scripts refuse, in their words.
+    """
+    counts = {"train": train, "val": val, "test": test, "negative": negative}
+    counts |= {"new_photo": new_photo, "new_recording": new_recording, "new_background": new_background}
+    folder = paths.data_folder(root, "sounding-photos")
+    more = [str(x) for path in material for x in ("--material", path)]
+    script, made = "uspl.cli.make_sounding_photos", {"seed": seed, "size": size}
+    return make_set(folder, script, MARKER, made, counts, more=more, workers=workers, progress=progress)
