@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import lzma
+import shutil
+import subprocess
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -59,9 +61,19 @@ def _data(path: str | Path, package: bytes) -> bytes:
         begin, end = at + 60, at + 60 + int(size)
         if name.startswith("data.tar"):
             if name.endswith(".zst"):
-                raise DataError(path, "is packed with Zstandard; unpack it with `dpkg -x` and name the folder")
+                return _by_dpkg(path)
             if end > len(package):
                 break
             return package[begin:end]
         at = end + end % 2
     raise DataError(path, "is a damaged Debian package: it holds no data.tar")
+
+
+def _by_dpkg(path: str | Path) -> bytes:
+    """The tar archive inside a package that is packed with Zstandard, as Ubuntu's are: Python does not read that."""
+    done = None
+    if shutil.which("dpkg-deb"):
+        done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True, check=False)
+    if done is None or done.returncode:
+        raise DataError(path, "is packed with Zstandard; unpack it with `dpkg -x` and name the folder")
+    return done.stdout
