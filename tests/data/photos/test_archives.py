@@ -68,6 +68,7 @@ def test_resources(version: int, flags: int) -> None:
         (rcc({"a/b": b"c"})[:50], "is a damaged Qt resource file"),
         (rcc({"a/b": b"c"}).replace(b"\x78\x9c", b"\x00\x00"), "is a damaged Qt resource file"),
     ],
+    ids=["another file", "format 9", "Zstandard", "cut", "damaged"],
 )
 def test_damaged_resources(data: bytes, says: str) -> None:
     with pytest.raises(DataError, match=says):
