@@ -54,7 +54,7 @@ BEST: dict[str, Any] = {
     "lr": 1e-3,
 }
 
-# Frozen encoders of photographs and recordings, on Sounding Photos; chosen on validation.
+# Frozen encoders of photographs and recordings, on Sounding Photos: a first recipe, tried on validation alone.
 PHOTOS: dict[str, Any] = {
     "image_size": 224,
     "train_frames": "one",
