@@ -191,11 +191,11 @@ def test_nothing_is_cut_off_on_a_phone(book: SimpleNamespace, site: str, browser
 @pytest.mark.slow
 def test_tables_that_cells_made_are_tables(site: str, browser: Any) -> None:
     tab = browser.new_page()
-    tab.goto(site + "notebooks/06_metrics_and_bounds.html")
+    tab.goto(site + "notebooks/07_comparison.html")
     outputs = tab.locator(".cell_output")
     assert outputs.locator("table").count() >= 8
     assert "---|" not in "".join(outputs.all_text_contents()).replace("\u2014", "---")
-    assert outputs.locator("th", has_text="share of the bound").count() == 2
+    assert outputs.locator("th", has_text="of the bound").count() == 4
     tab.close()
 
 

@@ -108,8 +108,8 @@ def test_a_wheel_makes_trains_and_marks(wheel: Path, tmp_path: Path) -> None:
     python = wheel / "python"
     where = ask(folder, python, "-c", "import uspl; print(uspl.__file__)", **mine)
     assert Path(where.strip()).is_relative_to(wheel.parent)
-    words = "from uspl.experiments import grid, grid_runner; print(len(grid.read()), grid_runner.PAGE.is_file())"
-    assert ask(folder, python, "-c", words, **mine) == "7 True\n"
+    words = "from uspl.experiments.paper import grid, grid_runner; print(len(grid.read()), grid_runner.PAGE.is_file())"
+    assert ask(folder, python, "-c", words, **mine) == "9 True\n"
     made = f"sounding_shapes({str(tmp_path / 'set')!r}, train=8, val=2, test=2, workers=1)"
     ask(folder, python, "-c", f"from uspl.data import sounding_shapes; {made}", **mine)
     small = TINY | {"warmup_epochs": 1, "epochs": 1}
