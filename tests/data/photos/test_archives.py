@@ -6,8 +6,7 @@ import pytest
 
 from tests.helpers.photo_material import deb, put, rcc, tar
 from uspl.core.errors import DataError
-from uspl.data.photos.archives import members
-from uspl.data.photos.rcc import resources
+from uspl.data.photos.archives import members, resources
 
 FILES = {"usr/share/a/one.png": b"1" * 7, "usr/share/a/two.ogg": b"22"}
 

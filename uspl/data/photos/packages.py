@@ -12,10 +12,9 @@ from pathlib import Path
 
 from uspl.core.errors import DataError
 from uspl.core.files import make_folder
-from uspl.data.photos.archives import members
+from uspl.data.photos.archives import members, resources
 from uspl.data.photos.licences import Rights, rights
 from uspl.data.photos.listing import GCOMPRIS, OVOS, TUX
-from uspl.data.photos.rcc import resources
 
 
 @dataclass(frozen=True)
