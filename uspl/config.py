@@ -141,6 +141,7 @@ class Config:
     epochs: int = _field(20, COUNT, phase=JOINT)  # epochs of Eq. 11 after them
     batch_size: int = _field(32, AT_LEAST_2)
     lr: float = _field(1e-4, POSITIVE)  # Adam
+    warmup_lr: float = _field(1.0, POSITIVE)  # factor on lr in the warm-up
     head_lr: float = _field(1.0, POSITIVE, phase=JOINT)  # factor on lr for PMV-aff and SPS
     schedule: Literal["constant", "cosine"] = "constant"  # cosine falls to 2 % in each phase
     ramp_steps: int = _field(0, COUNT)  # steps of linear ramp at the start of each phase

@@ -162,6 +162,12 @@ def test_the_schedule_ramps_and_falls() -> None:
     assert schedule.factor(brief(schedule="constant", ramp_steps=0), 100)(50) == 1
 
 
+def test_the_warm_up_may_be_slower_than_the_rest() -> None:
+    cfg = brief(schedule="cosine", ramp_steps=4, warmup_lr=0.5)
+    joint, warmup = schedule.factor(cfg, 100), schedule.factor(cfg, 100, joint=False)
+    assert [warmup(i) for i in (0, 3, 50, 100)] == [joint(i) / 2 for i in (0, 3, 50, 100)]
+
+
 @pytest.mark.parametrize(
     ("changes", "scores", "merit"),
     [

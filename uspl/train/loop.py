@@ -194,7 +194,8 @@ def _prepared(
         )
     # Learning rates, from the step at which the run stands
     done, total = state["epoch"] * len(loader), plan.epochs * len(loader)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor(cfg, total), last_epoch=done - 1)
+    factor = schedule.factor(cfg, total, joint=plan.joint)
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, factor, last_epoch=done - 1)
     ready = accelerator.prepare(objective, optimizer, loader, rates)
     objective, optimizer, loader, rates = ready
     bar = tqdm(total=total, initial=done, desc=plan.name, disable=not progress)

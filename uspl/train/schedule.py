@@ -81,11 +81,13 @@ def groups(model: nn.Module, heads: Iterable[nn.Module], cfg: Config) -> list[di
     return [{"params": params, "lr": lr, "initial_lr": lr} for params, lr in rates]
 
 
-def factor(cfg: Config, steps: int) -> Any:
-    """Learning-rate factor at a step: a linear ramp, then constant or a cosine down to 2 %."""
+def factor(cfg: Config, steps: int, *, joint: bool = True) -> Any:
+    """Learning-rate factor at a step: a linear ramp, then constant or a cosine down to 2 %; in the warm-up all of it
+    times `warmup_lr`."""
+    peak = 1.0 if joint else cfg.warmup_lr
 
     def factor(step: int) -> float:
-        ramp = min(1.0, (step + 1) / cfg.ramp_steps) if cfg.ramp_steps else 1.0
+        ramp = peak * (min(1.0, (step + 1) / cfg.ramp_steps) if cfg.ramp_steps else 1.0)
         if cfg.schedule == "constant":
             return ramp
         return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1))))
