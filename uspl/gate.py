@@ -6,6 +6,8 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+SOUNDING, SILENT, UNSURE = "sounding", "silent", "not sure"  # what a frame may be
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -29,6 +31,15 @@ class Gate:
     def active(self, loud: Float[Tensor, " b"], cosine: Float[Tensor, " b"]) -> Bool[Tensor, " b"]:
         """Which frames are marked: `loud` in dB, `cosine` the greatest of each coarse map."""
         return (loud > self.loudness) & (cosine > self.cosine)
+
+    def states(self, loud: Float[Tensor, " b"], cosine: Float[Tensor, " b"]) -> list[str]:
+        """What each frame is: "sounding"; "silent", too soft; or "not sure", heard and not found in the picture.
+
+        >>> Gate(loudness=-50, cosine=0.5).states(torch.tensor([-20.0, -20, -90]), torch.tensor([0.9, 0.1, 0.9]))
+        ['sounding', 'not sure', 'silent']
+        """
+        heard, found = (loud > self.loudness).tolist(), self.active(loud, cosine).tolist()
+        return [SOUNDING if f else UNSURE if h else SILENT for h, f in zip(heard, found, strict=True)]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a file."""

@@ -17,6 +17,7 @@ from uspl.gate import Gate
 
 FORMAT = 1  # of the folder; changes when an older reader could not use it
 WEIGHTS, CONFIG, CARD, GATE = "model.safetensors", "config.json", "README.md", "gate.json"
+SHIPPED = Path(__file__).parent / "shipped"  # models that come with the library, each by its folder's name
 SCORES = {"val_m_crs": "m_crs", "val_m_fine": "m_fine", "val_m": "m"}
 
 
@@ -32,13 +33,14 @@ def locate(
     """The folder that holds a model: the one that is named, or the one to which the hub's files were downloaded.
 
     Args:
-        name: a folder, or the id of a model on the Hugging Face hub.
+        name: a model that comes with the library ("photos"), a folder ("./photos"), or the id of a model on the Hugging
+            Face hub.
         revision, cache_dir, force_download, local_files_only, token: for the hub, as in `huggingface_hub`.
 
     Raises:
         ValueError: no such model, or a folder without one.
     """
-    folder = Path(name)
+    folder = SHIPPED / name if name in shipped() else Path(name)
     if not folder.is_dir():
         given: dict[str, Any] = {"revision": revision, "cache_dir": cache_dir, "token": token}
         folder = _fetched(str(name), given | {"force_download": force_download, "local_files_only": local_files_only})
@@ -46,6 +48,11 @@ def locate(
         if not (folder / file).is_file():
             raise ValueError(f"`{name}` holds no model: `{file}` is missing.")
     return folder
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the library."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
 
 
 def read_config(folder: Path) -> tuple[Config, dict[str, Any]]:

@@ -121,14 +121,17 @@ def test_a_published_encoder_is_frozen_remembered_and_not_in_checkpoints(tmp_pat
     calls = []
     model.visual.net.register_forward_hook(lambda *_: calls.append(1))
     plain = model.visual(image)
-    with frozen.remembered(model):
-        for _ in range(3):
-            again = model.visual(torch.cat([image, image[:1]]))
-        assert len(calls) == 2, "Once without memory, once with it."
+    other.visual.net.register_forward_hook(lambda *_: calls.append(1))
+    with frozen.remembered():
+        for net in (model, model, other):
+            with frozen.remembered():
+                again = net.visual(torch.cat([image, image[:1]]))
+        assert len(calls) == 2, "Once without memory, once with it, for both models."
     for a, b in zip(again, plain, strict=True):
         torch.testing.assert_close(a[:2], b, rtol=2e-3, atol=2e-3)  # float16
         near(a[2], a[0])
-    assert model.visual.memory is None
+    model.visual(image)
+    assert len(calls) == 3, "Forgotten."
     model.save_pretrained(tmp_path)
     assert (tmp_path / "model.safetensors").stat().st_size < 3_000_000
     near(USPL.from_pretrained(tmp_path, device="cpu")(image, heard).m, model.eval()(image, heard).m)

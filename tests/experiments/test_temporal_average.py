@@ -34,7 +34,7 @@ def told(clips: AVSBench, late: int) -> Any:
             second, within = divmod(picture - late, FPS)
             right = within == FPS - 1 and 0 <= second < SECONDS
             m = clips[own[second]].mask.float() if right else torch.zeros(112, 112)
-            yield FramePrediction(picture / FPS, np.zeros((112, 112, 3), np.uint8), m, m, 1.0, 0.0, True)
+            yield FramePrediction(picture / FPS, np.zeros((112, 112, 3), np.uint8), m, m, 1.0, 0.0, "sounding")
 
     return frame_maps
 
@@ -62,7 +62,7 @@ def test_without_an_average_it_is_the_score_of_the_frames(clips: AVSBench) -> No
 
 def test_a_frame_without_truth_is_refused(clips: AVSBench, monkeypatch: pytest.MonkeyPatch) -> None:
     dark = torch.zeros(112, 112)
-    moment = FramePrediction(0.0, np.zeros((112, 112, 3), np.uint8), dark, dark, 1.0, 0.0, True)
+    moment = FramePrediction(0.0, np.zeros((112, 112, 3), np.uint8), dark, dark, 1.0, 0.0, "sounding")
     monkeypatch.setattr(temporal_average, "frame_maps", lambda *_, **__: [moment])
     blank = [replace(clips[k], mask=None) for k in range(len(clips))]
     monkeypatch.setattr(AVSBench, "__getitem__", lambda _, k: blank[k])

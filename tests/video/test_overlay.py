@@ -186,10 +186,10 @@ def test_what_is_stopped_leaves_nothing(
     (tmp_path / "out.mp4").write_text("an older film")
     real, calls = overlay.paint, iter(range(100))
 
-    def paint(*given: Any) -> Any:
+    def paint(*given: Any, **more: Any) -> Any:
         if next(calls) == 20:
             raise stopped
-        return real(*given)
+        return real(*given, **more)
 
     monkeypatch.setattr(overlay, "paint", paint)
     there = sorted(tmp_path.iterdir())

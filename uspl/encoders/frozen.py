@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -10,28 +11,26 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class Memory(dict[bytes, list[Tensor]]):
-    """Image -> its stages, float16 on the CPU; copies of a model share it."""
-
-    def __deepcopy__(self, _: Any) -> "Memory":
-        return self
+Memory = dict[tuple[str, bytes], list[Tensor]]  # (network, image) -> its stages, float16 on the CPU
+_memory: ContextVar[Memory | None] = ContextVar("memory", default=None)
 
 
 @contextmanager
-def remembered(model: nn.Module) -> Iterator[None]:
-    """Inside, the frozen image encoder of a model encodes each image once; 0.4 MB are kept for each at 224 pixels."""
-    frozen = [part for part in model.modules() if isinstance(part, FrozenStages)]
-    for part in frozen:
-        part.memory = Memory()
+def remembered() -> Iterator[None]:
+    """Inside, frozen image encoders encode each image once; 0.4 MB are kept for each at 224 pixels.
+
+    All models with the same published network share what is known. Blocks may be nested; the outermost forgets.
+    """
+    token = _memory.set({}) if _memory.get() is None else None
     try:
         yield
     finally:
-        for part in frozen:
-            part.memory = None
+        if token is not None:
+            _memory.reset(token)
 
 
 class FrozenStages(nn.Module):
-    """A frozen image encoder. While it has a `memory`, an image that was seen before is not encoded again.
+    """A frozen image encoder; what `remembered` says holds for it.
 
     Args:
         net: the encoder, with `widths`.
@@ -41,7 +40,7 @@ class FrozenStages(nn.Module):
     def __init__(self, net: nn.Module, *, published: bool) -> None:
         super().__init__()
         self.net, self.widths = net, net.widths
-        self.memory: Memory | None = None
+        self.name = type(net).__name__ if published else f"{type(net).__name__} {id(net)}"
         freeze(net, published=published)
 
     def train(self, mode: bool = True) -> "FrozenStages":
@@ -53,14 +52,15 @@ class FrozenStages(nn.Module):
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
         """image (B, 3, H, W): ImageNet-normalised. Returns the stages of the encoder, without gradient."""
         with torch.no_grad():
-            if self.memory is None:
+            memory = _memory.get()
+            if memory is None:
                 return tuple(self.net(image))
-            names = [hashlib.blake2b(one.numpy().tobytes(), digest_size=16).digest() for one in image.cpu()]
-            fresh = [i for i, name in enumerate(names) if name not in self.memory]
+            keys = [(self.name, hashlib.blake2b(one.numpy().tobytes(), digest_size=16).digest()) for one in image.cpu()]
+            fresh = [i for i, key in enumerate(keys) if key not in memory]
             if fresh:
                 found = [stage.half().cpu() for stage in self.net(image[fresh])]
-                self.memory |= {names[i]: [stage[k] for stage in found] for k, i in enumerate(fresh)}
-            rows = [self.memory[name] for name in names]
+                memory |= {keys[i]: [stage[k] for stage in found] for k, i in enumerate(fresh)}
+            rows = [memory[key] for key in keys]
             return tuple(torch.stack(stage).to(image) for stage in zip(*rows, strict=True))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from uspl.config import Config
 from uspl.core import files
 from uspl.data import splits
-from uspl.data.sounding_shapes import MARKER, SHAPES
+from uspl.data.folder import embedded_set
 from uspl.model import USPL
 from uspl.pretrained import GATE, read_about
 from uspl.train.loop import train_or_load
@@ -24,7 +24,7 @@ def trained(cfg: Config, data: str | Path, *, runs: str | Path | None = None) ->
     file = Path(values["folder"]) / GATE
     if not file.is_file():
         gate = calibrate(model, splits.training(cfg, data).val)
-        name = SHAPES if (Path(data) / MARKER).is_file() else Path(data).name
+        name = embedded_set(data) or Path(data).name
         files.write_text(file, json.dumps({"data": name, "gate": gate.as_dict()}, indent=1) + "\n")
     model.about = read_about(Path(values["folder"]))
     return model

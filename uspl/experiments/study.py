@@ -12,6 +12,7 @@ from uspl.core import record
 from uspl.core.paths import told
 from uspl.data.metadata import read_table
 from uspl.data.splits import open_set
+from uspl.encoders.frozen import remembered
 from uspl.evaluation import stage_oracles
 from uspl.evaluation.evaluate import evaluate
 from uspl.evaluation.protocols.registry import named
@@ -119,17 +120,18 @@ def study(
     options |= {"train-list": train_list, "partial": partial}
     clips = _Clips(Path(data_root), Path(test_data or data_root), split, boxes, partial, cfg)
     paths = [(seed, name, Path(out) / f"{name}-s{seed}.json") for seed in seeds for name in chosen]
-    for seed, name, path in paths:
-        if again or not path.is_file():
-            variant = (VARIANTS | PEERS)[name]
-            asked = changed(replace(cfg, seed=seed), variant)
-            train = {"train_list": train_list, "partial": partial, "runs": runs, "progress": progress}
-            values = _measured(asked, variant, clips, rules, train)
-            root = shlex.quote(told(clips.root))
-            words = f"uspl study --data {root} --variants {name} --seeds {seed} --split {split}"
-            about = {"variant": name, "command": words + command_line.flags(cfg, options)}
-            record.write(path, values | about)
-            log.info("%s: %s", path, values.get("scores", ""))
+    with remembered():
+        for seed, name, path in paths:
+            if again or not path.is_file():
+                variant = (VARIANTS | PEERS)[name]
+                asked = changed(replace(cfg, seed=seed), variant)
+                train = {"train_list": train_list, "partial": partial, "runs": runs, "progress": progress}
+                values = _measured(asked, variant, clips, rules, train)
+                root = shlex.quote(told(clips.root))
+                words = f"uspl study --data {root} --variants {name} --seeds {seed} --split {split}"
+                about = {"variant": name, "command": words + command_line.flags(cfg, options)}
+                record.write(path, values | about)
+                log.info("%s: %s", path, values.get("scores", ""))
     return [path for _, _, path in paths]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from uspl import align
 from uspl.audio import around, loudness, resample
 from uspl.data.batch import normalised_images
-from uspl.gate import Gate
+from uspl.gate import SOUNDING, Gate
 from uspl.inference.optimize import as_ready
 from uspl.inference.predict import MAPS, patches
 from uspl.maps import resize
@@ -33,6 +33,7 @@ class Localization(NamedTuple):
     score: float  # the greatest cosine of the coarse map, Eq. (1), in [-1, 1]
     loudness: float  # of the sound that was heard, dB of full scale, at least -100
     sounding: bool  # False in silence, and where the calibrated gate finds no place that agrees with the sound
+    state: str  # "sounding", "silent", or "not sure": heard, and not found in the picture
 
 
 class Localizer:
@@ -64,7 +65,8 @@ class Localizer:
         """A model that was saved, with its gate.
 
         Args:
-            name: a folder that `save_pretrained` or a training wrote, or the id of a model on the Hugging Face hub.
+            name: "photos", which comes with the library; a folder that `save_pretrained` or a training wrote; or
+                the id of a model on the Hugging Face hub.
             map: see the class.
             device, hub: see `USPL.from_pretrained`.
 
@@ -92,10 +94,11 @@ class Localizer:
         heard = around(resample(mono, sample_rate), len(mono) / sample_rate / 2, self.model.cfg.seconds)
         m, cosine = self.maps([image], heard[None])
         loud = loudness(heard)
-        sounding = bool(self.gate.active(loud[None], cosine).item())
+        (state,) = self.gate.states(loud[None], cosine)
+        sounding = state == SOUNDING
         height, width = image.shape[:2]
         shown = enlarged(m[0], height, width).numpy() if sounding else np.zeros((height, width), np.float32)
-        return Localization(shown, shown > 0.5, cosine.item(), loud.item(), sounding)
+        return Localization(shown, shown > 0.5, cosine.item(), loud.item(), sounding, state)
 
     @torch.inference_mode()
     def maps(

@@ -126,7 +126,7 @@ def fit(
     with contextlib.nullcontext() if several else FileLock(folder.parent / f".{folder.name}.lock"):
         if (folder / "record.json").is_file():
             return checkpoint.load_model(folder, model, cfg, ignore=ignore) | {"folder": str(folder)}
-        with remembered(model):
+        with remembered():
             return _trained(_prepared(model, objective, plan, folder, cfg, clips, progress))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from uspl.audio import loudness
 from uspl.config import SMOOTH
+from uspl.gate import SOUNDING
 from uspl.inference.localizer import Localizer, enlarged
 from uspl.media.stream import open_audio, pictures
 
@@ -28,7 +29,12 @@ class FramePrediction(NamedTuple):
     single: Float[Tensor, "s s"]  # the same, not smoothed
     cosine: float  # the greatest of the coarse map, Eq. 1
     loudness: float  # dB of full scale, of the sound that belongs to the frame
-    active: bool  # whether the gate finds a sound that agrees with a place
+    state: str  # what the gate says: "sounding", "silent", or "not sure" (heard, and not found in the picture)
+
+    @property
+    def active(self) -> bool:
+        """Whether the gate finds a sound that agrees with a place."""
+        return self.state == SOUNDING
 
     def mask(self) -> Bool[np.ndarray, "h w"]:
         """True where it sounds: the map above 0.5, at the size of the picture."""
@@ -67,11 +73,12 @@ def frame_maps(localizer: Localizer, video: str | Path, *, smooth: float = SMOOT
             waves = torch.stack([window.around(time) for time, _ in batch])
             maps, cosine = localizer.maps([picture for _, picture in batch], waves)
             loud = loudness(waves)
-            for k, opens in enumerate(localizer.gate.active(loud, cosine).tolist()):
+            for k, state in enumerate(localizer.gate.states(loud, cosine)):
                 time, picture = batch[k]
+                opens = state == SOUNDING
                 single = maps[k] if opens else torch.zeros_like(maps[k])
                 a = math.exp(-max(time - before[0], 0.0) / smooth) if before is not None and smooth else 0.0
                 m = single if before is None else a * before[1] + (1 - a) * single
                 before = (time, m) if opens else None
                 smoothed = m if opens else single
-                yield FramePrediction(time, picture, smoothed, single, cosine[k].item(), loud[k].item(), opens)
+                yield FramePrediction(time, picture, smoothed, single, cosine[k].item(), loud[k].item(), state)

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from uspl.config import SMOOTH
 from uspl.core.errors import DataError
-from uspl.data.sounding_shapes import MARKER, SHAPES
-from uspl.gate import Gate
+from uspl.data.folder import embedded_set
+from uspl.data.sounding_shapes import SHAPES
+from uspl.gate import UNSURE, Gate
 from uspl.inference.localizer import Localizer, enlarged
 from uspl.media.probe import FilmInfo, probe
 from uspl.media.writer import FORMATS, film, whole
@@ -75,7 +76,7 @@ def mark_video(
         moments = frame_maps(localizer, info.path, smooth=smooth)
         for n, moment in enumerate(tqdm(moments, desc=info.path.name, total=info.frames, disable=not progress)):
             mask = moment.mask()
-            put(moment.time, paint(moment.picture, moment.map, mask))
+            put(moment.time, paint(moment.picture, moment.map, mask, says=UNSURE if moment.state == UNSURE else ""))
             statistics.add(moment, mask)
             if notes:
                 notes.write((",\n" if n else '{"frames": [\n') + js.dumps(row(moment, mask)))
@@ -98,13 +99,18 @@ def audible(info: FilmInfo, gate: Gate) -> None:
 
 def foreign(model: USPL, video: str | Path) -> bool:
     """Whether the model was trained on Sounding Shapes and the film does not lie in a folder of that set."""
-    homes = Path(video).resolve().parents
-    return model.about.get("data") == SHAPES and not any((home / MARKER).is_file() for home in homes)
+    return model.about.get("data") == SHAPES and not in_set(video, SHAPES)
+
+
+def in_set(video: str | Path, name: str) -> bool:
+    """Whether a film lies in a folder of an embedded set."""
+    return any(embedded_set(home) == name for home in Path(video).resolve().parents)
 
 
 def row(moment: FramePrediction, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
-    """What the JSON says of a frame: `time` (s), `open`, `score` (the greatest cosine of Eq. 1), `loudness` (dB).
+    """What the JSON says of a frame: `time` (s), `state`, `score` (the greatest cosine of Eq. 1), `loudness` (dB).
 
+    `state` is "sounding", "silent" or "not sure": heard, and not found in the picture; `open` is true for the first.
     And `peak`, the maximum of the map, `area`, the share of the picture that is marked, `box`, its x0, y0, x1, y1 in
     pixels, the last two exclusive, or None.
     """
@@ -112,22 +118,37 @@ def row(moment: FramePrediction, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any
     box = [int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1] if len(xs) else None
     found = {"time": moment.time, "score": moment.cosine, "loudness": moment.loudness, "peak": moment.map.max().item()}
     numbers = {k: round(v, 4) for k, v in (found | {"area": mask.mean().item()}).items()}
-    return numbers | {"open": moment.active, "box": box}
+    return numbers | {"state": moment.state, "open": moment.active, "box": box}
 
 
 def paint(
-    picture: UInt8[np.ndarray, "h w 3"], m: Float[Tensor, "s s"], mask: Bool[np.ndarray, "h w"]
+    picture: UInt8[np.ndarray, "h w 3"], m: Float[Tensor, "s s"], mask: Bool[np.ndarray, "h w"], *, says: str = ""
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture in grey where the map is 0, in the colours of cividis where it sounds, the mask outlined in white."""
+    """The picture in grey where the map is 0, in the colours of cividis where it sounds, the mask outlined in white.
+
+    `says` is written in the upper left corner.
+    """
     red, green, blue = (picture[..., k].astype(np.uint16) for k in range(3))
     grey = ((red + green + blue) // 3)[..., None]
     if not m.any():
-        return np.repeat(grey.astype(np.uint8), 3, axis=2)
+        return _lettered(np.repeat(grey.astype(np.uint8), 3, axis=2), says)
     levels = (enlarged(m, *mask.shape).clamp(0, 1) * 255).byte().numpy()
     colours, rest = _table()
     painted: UInt8[np.ndarray, "h w 3"] = ((grey * rest[levels] + colours[levels]) >> 8).astype(np.uint8)
     painted[_outline(mask)] = 255
-    return painted
+    return _lettered(painted, says)
+
+
+def _lettered(picture: UInt8[np.ndarray, "h w 3"], says: str) -> UInt8[np.ndarray, "h w 3"]:
+    """White letters on black in the upper left corner."""
+    if not says:
+        return picture
+    image, size = Image.fromarray(picture), max(10, min(picture.shape[:2]) // 16)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size)
+    box = draw.textbbox((size / 2, size / 2), says, font)
+    draw.rectangle((box[0] - size / 4, box[1] - size / 4, box[2] + size / 4, box[3] + size / 4), fill=0)
+    draw.text((size / 2, size / 2), says, (255, 255, 255), font)
+    return np.asarray(image)
 
 
 @lru_cache(maxsize=1)
