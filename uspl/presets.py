@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "projector_norm": True,
     "tau": 0.15,
     "delta": 0.7,
-    "delta_ramp": 0.6,  # longer, and `warmup_lr` lower: the sounds of two classes that share a body may merge for good
+    "delta_ramp": 0.5,
     "symmetric": True,
     "map_range": "relu_max",
     "beta_l": 0.2,
@@ -29,15 +29,13 @@ TINY: dict[str, Any] = {
     "beta": 5.0,
     "t": 16,
     "decoder_dim": 24,
-    "decoder_hidden": 8,  # of an eighth, three, those that raise the logit may all die
     "seg_target": "three_way",
     "seg_high": 0.5,
     "seg_low": 0.3,
     "lambda1": 1.0,
-    "warmup_epochs": 18,
-    "epochs": 6,
+    "warmup_epochs": 16,
+    "epochs": 5,
     "lr": 2e-3,
-    "warmup_lr": 0.5,
     "head_lr": 2.0,
     "schedule": "cosine",
     "ramp_steps": 20,
@@ -54,7 +52,6 @@ BEST: dict[str, Any] = {
     "warmup_epochs": 48,
     "epochs": 20,
     "lr": 1e-3,
-    "warmup_lr": 1.0,
 }
 
 # Frozen encoders of photographs and recordings, on Sounding Photos; chosen on the validation split (chapter 10).
