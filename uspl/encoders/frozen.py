@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
 Memory = dict[tuple[str, bytes], list[Tensor]]  # (network, image) -> its stages, float16 on the CPU
 _memory: ContextVar[Memory | None] = ContextVar("memory", default=None)
 

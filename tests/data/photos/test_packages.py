@@ -16,6 +16,7 @@ from uspl.data.photos.listing import BACKGROUNDS, CLASSES, GCOMPRIS, MUTE, OVOS,
 from uspl.data.photos.material import cutout as read_cutout
 from uspl.data.photos.material import sound
 from uspl.data.photos.packages import PACKAGES, read
+from uspl.data.sounding_photos import ANIMALS, whole_photographs
 
 COPYRIGHT = b"""Format: 1.0
 
@@ -150,3 +151,15 @@ def test_the_real_recordings_and_places() -> None:
             assert len(sound(recorded.file, found.files[recorded.file])) > 8000
     licences = {found.rights[file].licence for file in BACKGROUNDS["train"] if file in found.files}
     assert "CC0-1.0" in licences
+
+
+def test_whole_photographs_are_free_and_heard() -> None:
+    real(GCOMPRIS)
+    named = os.environ.get("USPL_MATERIAL", "")
+    found = whole_photographs([named] if named else [])
+    assert [one.name for one in found] == list(ANIMALS)
+    assert {one.rights.licence for one in found} <= {"Public Domain", "CC0-1.0"}
+    for one in found:
+        assert min(one.picture.shape[:2]) > 400
+        assert len(one.wave) > 14_000
+        assert np.abs(one.wave).max() > 0.05
