@@ -193,7 +193,11 @@ FILMS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "torn-pictures.mp4": (torn, "bad", "is damaged: the picture at 1.94 s cannot be decoded"),
     "torn-sound.mp4": (lambda p: torn(p, "audio"), "bad", DAMAGED),
-    "hole-in-sound.mkv": (holed, "bad", "has a hole in its sound from 1.00 s to 2.00 s"),
+    "hole-in-sound.mkv": (
+        holed,
+        "odd",
+        "has pauses in its sound that are not stored, silent here: 1.00 to 2.00 s",
+    ),
     "folder.mp4": (lambda p: p.mkdir(), "bad", "is a folder, not a file"),
     "lost-link.mp4": (lambda p: p.symlink_to("nowhere"), "bad", "is a link that leads nowhere"),
     "ring.mp4": (lambda p: p.symlink_to(p.name), "bad", "is a link that leads nowhere"),

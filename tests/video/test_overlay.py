@@ -85,7 +85,6 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut.mp4": (lambda p: films.changed(p, lambda b: b[: len(b) // 2]), films.DAMAGED),
     "zero-length.mkv": (lambda p: films.make(p, times=[], heard=0.5), ""),
     "torn.mp4": (films.torn, "is damaged: the picture at 1."),
-    "hole.mkv": (films.holed, "has a hole in its sound from 1.00 s to 2.00 s."),
     "playlist.mp4": (films.playlist, films.DAMAGED),
     "folder.mp4": (lambda p: p.mkdir(), "is a folder, not a file."),
     "dot.mkv": (lambda p: films.make(p, size=(1, 1), codec="ffv1"), "is 1x1 pixels; 8x8 are the least."),

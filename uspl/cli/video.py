@@ -75,6 +75,8 @@ def run(
             _say("this model comes without a calibrated gate: silence alone is shut")
         show = sys.stderr.isatty()
         found = mark_video(info, out, model=localizer, smooth=smooth, json=json, masks=masks, progress=show)
+        for note in found["sound"]:
+            _say(f"`{video}` {note}")
     except KeyboardInterrupt:
         _say("stopped; nothing was written")
         raise SystemExit(130) from None
