@@ -42,6 +42,11 @@ def zero(box: InputContainer) -> float:
     return float((box.start_time or 0) / av.time_base)
 
 
+def seeks_truly(box: InputContainer) -> bool:
+    """Whether times and packets are right after a seek: MPEG-PS takes it up in the middle of both."""
+    return str(box.format.name) != "mpeg"
+
+
 def duration(box: InputContainer) -> float:
     """Length of a film, s; where the file does not say, its packets do."""
     if box.duration is not None and box.duration > 0:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from uspl.audio import RATE, around, span
 from uspl.core.errors import DataError
-from uspl.media.container import duration, opened, zero
+from uspl.media.container import duration, opened, seeks_truly, zero
 from uspl.media.sound_track import sound_between
 from uspl.media.wav import plain_wav
 
@@ -44,19 +44,40 @@ def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3
         return _pictures(path, box, times)
 
 
-def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, sought: bool = True) -> list[Tensor]:
-    """As `frames_at`, from the key frame before the first time; from the start where a format cannot seek well."""
-    sought = sought and times[0] > NEAR
-    if sought:
-        box.seek(int((times[0] + zero(box)) * av.time_base))
+def _pictures(path: str | Path, box: InputContainer, times: Sequence[float]) -> list[Tensor]:
+    """As `frames_at`, from the key frame before the first time, sought ever earlier; at last from the start."""
+    back, exact = 0.0, seeks_truly(box) and not _untimed(box)
+    while exact and max(back, NEAR) < times[0]:
+        box.seek(int((times[0] - back + zero(box)) * av.time_base))
+        found = _shown(path, box, times, sought=True)
+        if found is not None:
+            return found
+        back = max(2 * back, NEAR)
+    if back == 0:
+        return _shown(path, box, times) or []
+    with opened(path, "video") as again:  # where a format cannot seek well, it does not find its start either
+        again.streams.video[0].codec_context.thread_count = 1
+        return _shown(path, again, times) or []
+
+
+def _untimed(box: InputContainer) -> bool:
+    """Whether the container stores no times: raw streams, and H.264 and HEVC out of order in AVI."""
+    codec = box.streams.video[0].codec_context
+    avi = box.format.name == "avi" and codec.name in ("h264", "hevc") and codec.has_b_frames
+    return bool(avi or av.format.Flags(box.format.flags) & av.format.Flags.no_timestamps)
+
+
+def _shown(
+    path: str | Path, box: InputContainer, times: Sequence[float], *, sought: bool = False
+) -> list[Tensor] | None:
+    """The pictures at `times`, read on from where the film is; None where it has been `sought` and begins too late."""
     rate = float(box.streams.video[0].average_rate or 25)
     found: list[Tensor] = []
     shown: av.VideoFrame | None = None
     until = -math.inf  # s: when the last picture ends
     for start, frame in decoded(box, lambda: times[len(found)]):
         if until == -math.inf and sought and (start > times[0] or frame is None):
-            box.seek(box.start_time or 0)
-            return _pictures(path, box, times, sought=False)
+            return None
         if until == -math.inf and start > times[0] + LATE:
             raise DataError(path, f"has no picture at {times[0]:.2f} s: pictures begin at {start:.2f} s")
         # A picture stays on screen until the next one starts.
@@ -65,6 +86,8 @@ def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, 
         if len(found) == len(times):
             break
         shown, until = frame, start + 1 / rate
+    if until == -math.inf and sought:
+        return None
     while len(found) < len(times) and times[len(found)] < until + LATE:
         found.append(_picture(path, shown, times[len(found)]))
     if len(found) < len(times):
@@ -77,13 +100,15 @@ def decoded(
 ) -> Iterator[tuple[float, av.VideoFrame | None]]:
     """(start in s, picture) in order; None for a damaged picture, and for those built on it up to a key frame.
 
-    Pictures that no other depends on are skipped until a second before the time wanted next.
+    Pictures that no other depends on are skipped until a second before the time wanted next. Where the container
+    stores no times, pictures are counted.
     """
-    stream, origin = box.streams.video[0], zero(box)
-    start, damaged = 0.0, False
+    stream, origin, counted = box.streams.video[0], zero(box), _untimed(box)
+    rate = float(stream.average_rate or 25)
+    start, damaged = -1 / rate, False
     for packet in box.demux(stream):
         begins = None if packet.pts is None else float(packet.pts * packet.time_base) - origin
-        far = begins is not None and begins < wanted() - NEAR
+        far = begins is not None and begins < wanted() - NEAR and not counted
         stream.codec_context.skip_frame = "NONREF" if far else "DEFAULT"
         try:
             frames = packet.decode()
@@ -92,7 +117,7 @@ def decoded(
             yield start, None
             continue
         for frame in frames:
-            start = (frame.time or 0.0) - origin
+            start = start + 1 / rate if counted or frame.time is None else frame.time - origin
             damaged = frame.is_corrupt or (damaged and not frame.key_frame)
             yield start, None if damaged else frame
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from jaxtyping import Float32
 
 from uspl.core.errors import DataError
-from uspl.media.container import duration, opened, zero
+from uspl.media.container import duration, opened, seeks_truly, zero
 from uspl.media.downmix import Downmix
 
 RUN_UP = 0.5  # s: decoders need some sound before what they give truly
@@ -118,10 +118,12 @@ def sound_between(
     report = SoundReport()
     track = sound_track(path, box, report, content)
     before = max(start - RUN_UP, 0)
-    if end < math.inf:
+    if end < math.inf and seeks_truly(box):
         box.seek(int((before + zero(box)) / (track.time_base or 1)), stream=track)
     found = list(mono_sound(path, box, track, sr, report, start, end))
-    if before > 0 and (not found or found[0][0] > start):  # it begins late, or the format cannot seek well
+    if (before > 0 or not seeks_truly(box)) and (
+        not found or found[0][0] > start
+    ):  # it begins late, or the format cannot seek well
         report = SoundReport(track=report.track)
         with opened(path, "audio") as again:
             found = list(mono_sound(path, again, _same(again, track), sr, report, start, end))
