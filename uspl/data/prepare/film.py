@@ -14,7 +14,7 @@ from uspl.core.errors import DataError
 from uspl.core.files import present, write
 from uspl.data.prepare.pcm import pcm16, wav
 from uspl.media.decode import frames_at, waveform
-from uspl.media.image import still, thumbnail
+from uspl.media.image import still, thumbnail, upright
 
 LATE = 0.25  # s: a sound that begins later is worth a look
 LONG = 0.5  # s: a sound that is so much longer than wanted is cut; a shorter rest comes from the codec
@@ -55,7 +55,7 @@ def picture(file: Path) -> Image.Image:
     """A stored picture. Raises DataError when it cannot be read."""
     try:
         with Image.open(present(file)) as image:
-            return image.convert("RGB")
+            return upright(image).convert("RGB")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(file, "cannot be read as a picture") from error
 
