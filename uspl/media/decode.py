@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from uspl.audio import RATE, around, span
 from uspl.core.errors import DataError
+from uspl.media.colour import rgb
 from uspl.media.container import duration, opened, seeks_truly, zero
 from uspl.media.sound_track import sound_between
 from uspl.media.wav import plain_wav
@@ -139,7 +141,13 @@ def upright(path: str | Path, frame: av.VideoFrame | None, time: float) -> UInt8
     if min(frame.width, frame.height) < SMALLEST:
         raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
     # NumPy turns it: threads that PyTorch starts for so little cost more than the decoding.
-    return np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return np.rot90(rgb(frame), round(frame.rotation / 90))
+    a, b, _, c, d = np.frombuffer(bytes(matrix), "=i4")[:5].tolist()
+    mirrored = a * d < b * c  # as the camera at the front of a telephone may write it
+    shown, (a, b) = (rgb(frame)[:, ::-1], (-a, -b)) if mirrored else (rgb(frame), (a, b))
+    return np.rot90(shown, round(-math.atan2(b, a) / (math.pi / 2)))
 
 
 def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> UInt8[Tensor, "3 h w"]:
