@@ -160,6 +160,16 @@ FILMS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "is truncated: pictures end at",
     ),
     "no-index.mp4": (lambda p: changed(p, lambda b: b[: b.index(b"moov") - 4]), "bad", DAMAGED),
+    "strange-pictures.mp4": (
+        lambda p: changed(p, lambda b: b.replace(b"avc1", b"zz_1")),
+        "bad",
+        "has no pictures that can be decoded",
+    ),
+    "strange-sound.mkv": (
+        lambda p: changed(p, lambda b: b.replace(b"A_AAC", b"A_ZZZ")),
+        "bad",
+        "has no sound track that can be decoded",
+    ),
     "letter.mp4": (lambda p: p.write_text("Dear reader, this is no film. " * 50), "bad", DAMAGED),
     "noise.mp4": (lambda p: p.write_bytes(np.random.default_rng(0).bytes(5000)), "bad", DAMAGED),
     "playlist.mp4": (playlist, "bad", DAMAGED),
