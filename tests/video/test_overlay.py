@@ -111,6 +111,16 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0].removeprefix("uspl: ")
 
 
+def test_a_bar_stands_there_before_the_model_does(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    source = films.make(tmp_path / "film.mp4", seconds=0.5)
+    main.main(["run", str(source), "-o", str(tmp_path / "out.mp4"), "--checkpoint", folder])
+    said = capsys.readouterr().err
+    assert 0 <= said.index("film.mp4: PyTorch and the model ...") < said.index("film.mp4:   0%|")
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_film_is_one_sentence_and_no_file(
     name: str, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

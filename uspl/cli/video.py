@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from tqdm import tqdm
 
 from uspl.cli.arguments import Runs, in_project, named_or_trained
 from uspl.config import SMOOTH, Config
@@ -55,6 +56,8 @@ def run(
     """
     # Read when PyTorch is first imported: threads that wait for so little work would spin on cores that others need.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    show = sys.stderr.isatty()
+    waiting = tqdm(desc=f"{video.name}: PyTorch and the model", bar_format="{desc} ...", leave=False, disable=not show)
     from uspl.gate import Gate
     from uspl.inference.localizer import Localizer
     from uspl.media.probe import probe
@@ -64,6 +67,7 @@ def run(
         info = probe(video)
         output_files(video, {"out": out, "json": json, "masks": masks})
         model = _model(checkpoint, data, runs, device)
+        waiting.close()
         localizer = Localizer(model, gate=None if gate else Gate(), map=map)
         audible(info, localizer.gate)  # a film that is refused is told of before anything else is said
         if foreign(model, video):
@@ -73,13 +77,14 @@ def run(
             )
         if gate and not localizer.gate.clips:
             _say("this model comes without a calibrated gate: silence alone is shut")
-        show = sys.stderr.isatty()
         found = mark_video(info, out, model=localizer, smooth=smooth, json=json, masks=masks, progress=show)
         for note in found["sound"]:
             _say(f"`{video}` {note}")
     except KeyboardInterrupt:
         _say("stopped; nothing was written")
         raise SystemExit(130) from None
+    finally:
+        waiting.close()
     print(
         f"{out}: {found['count']} frames, {found['open']:.0%} of them with a sound that is heard, "
         f"{found['area']:.1%} of the picture marked on average."
