@@ -109,3 +109,51 @@ def test_no_file(tmp_path: Path) -> None:
         picture(tmp_path / "a.jpg", 32)
     with pytest.raises(DataError, match=r"cannot be read as a picture\."):
         picture(tmp_path, 32)
+
+
+def turned(file: Path, orientation: int, kind: str) -> Path:
+    """A picture as a telephone stores it: the pixels as the sensor has them, a note on how it was held."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo(60, 40).save(file, kind, exif=exif, quality=95)
+    return file
+
+
+# What the standard says that stands at row 0 and at column 0 of the stored pixels, as steps that undo it.
+UPRIGHT = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.transpose(1, 0, 2),
+    6: lambda x: x[::-1].transpose(1, 0, 2),
+    7: lambda x: x[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda x: x[:, ::-1].transpose(1, 0, 2),
+}
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_picture_is_shown_as_it_was_held(orientation: int, kind: str, tmp_path: Path) -> None:
+    with Image.open(turned(tmp_path / "plain", 1, kind)) as image:
+        stored = np.asarray(image.convert("RGB"))
+    expected = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](stored)))
+    expected = expected.resize((32, 32), Image.Resampling.BILINEAR)
+    ours = picture(turned(tmp_path / "a", orientation, kind), 32).permute(1, 2, 0).int()
+    assert (ours - torch.from_numpy(np.array(expected)).int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_says_nothing(orientation: int, tmp_path: Path) -> None:
+    plain = picture(turned(tmp_path / "plain.jpg", 1, "jpeg"), 32)
+    assert torch.equal(picture(turned(tmp_path / "a.jpg", orientation, "jpeg"), 32), plain)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_does_no_harm(tmp_path: Path) -> None:
+    turned(tmp_path / "a.jpg", 6, "jpeg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    at = data.index(b"Exif\0\0") + 6
+    for hurt in (b"\xff" * 8, b"II*\0\xff\xff\xff\x7f", b"MM\0*\0\0\0\x01"):
+        (tmp_path / "b.jpg").write_bytes(data[:at] + hurt + data[at + 8 :])
+        assert picture(tmp_path / "b.jpg", 32).shape == (3, 32, 32)

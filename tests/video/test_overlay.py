@@ -86,7 +86,6 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut.mp4": (lambda p: films.changed(p, lambda b: b[: len(b) // 2]), films.DAMAGED),
     "zero-length.mkv": (lambda p: films.make(p, times=[], heard=0.5), ""),
     "torn.mp4": (films.torn, "is damaged: the picture at 1."),
-    "hole.mkv": (films.holed, "has a hole in its sound from 1.00 s to 2.00 s."),
     "playlist.mp4": (films.playlist, films.DAMAGED),
     "folder.mp4": (lambda p: p.mkdir(), "is a folder, not a file."),
     "dot.mkv": (lambda p: films.make(p, size=(1, 1), codec="ffv1"), "is 1x1 pixels; 8x8 are the least."),
@@ -111,6 +110,16 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     lines = [line for line in said.err.splitlines() if "without a calibrated gate" not in line]
     assert len(lines) == 1
     return lines[0].removeprefix("uspl: ")
+
+
+def test_a_bar_stands_there_before_the_model_does(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    source = films.make(tmp_path / "film.mp4", seconds=0.5)
+    main.main(["run", str(source), "-o", str(tmp_path / "out.mp4"), "--checkpoint", folder])
+    said = capsys.readouterr().err
+    assert 0 <= said.index("film.mp4: PyTorch and the model ...") < said.index("film.mp4:   0%|")
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from tests.helpers import broken_films as films
+from tests.helpers import sound_films
 from tests.helpers.overlays import go, mark, shown
+from tests.helpers.sound_films import Track, tone
 from uspl.gate import Gate
 from uspl.media import waveform
 from uspl.media.stream import pictures
@@ -83,3 +85,12 @@ def test_silence_empties_the_mask(tmp_path: Path) -> None:
 def test_noise_that_agrees_with_nothing_empties_the_mask(tmp_path: Path) -> None:
     found, _ = go(films.make(tmp_path / "film.mp4"), gate=Gate(cosine=1))
     assert (found["open"], found["area"]) == (0, 0)
+
+
+def test_the_track_that_is_heard_is_the_one_that_is_kept(tmp_path: Path) -> None:
+    silent, loud = (Track(np.stack([tone(loud=height)] * 2)) for height in (0.0, 0.3))
+    source = sound_films.film(tmp_path / "two.mkv", silent, loud)
+    found, home = go(source)
+    assert found["sound"] == ["has 2 sound tracks; number 2, the loudest, is heard"]
+    assert found["open"] == 1
+    assert waveform(home / "film.mp4").square().mean().sqrt() > 0.2

@@ -17,7 +17,8 @@ from uspl.core.errors import DataError
 from uspl.core.files import present
 from uspl.data.metadata import Line
 from uspl.media.decode import waveform
-from uspl.media.image import flat, still, thumbnail
+from uspl.media.image import flat, still, thumbnail, upright
+from uspl.media.mask_file import labels
 from uspl.media.probe import probe
 
 SILENCE = 2.5 / 32768  # a sound that never exceeds this is digital silence
@@ -138,7 +139,8 @@ def _pictures(one: ClipReport, root: Path, files: dict[int, Path], what: str, wh
         try:
             with Image.open(io.BytesIO(content)) as image:
                 image.load()
-                found[k] = image.copy()
+                shown = upright(image)
+                found[k] = shown.copy() if what == "frame" else Image.fromarray(labels(shown))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             one.add("unreadable", f"`{file.name}` ({what}) cannot be read as a picture")
     one.counts[f"{what}s"] = len(found)
@@ -173,7 +175,7 @@ def _masks(one: ClipReport, masks: dict[int, Image.Image], side: tuple[int, int]
     """A mask has the size of its frame, two values, and marks something."""
     marked = {}
     for k, mask in masks.items():
-        values = np.unique(np.asarray(mask if mask.mode == "1" else mask.convert("L")))
+        values = np.unique(np.asarray(mask))
         marked[k] = bool(values.any())
         if mask.size != side:
             one.add("odd", "mask {} is {}x{} pixels, its frame {}x{}".format(k, *mask.size, *side))

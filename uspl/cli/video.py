@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from tqdm import tqdm
 
 from uspl.cli.arguments import Runs, in_project, named_or_trained
 from uspl.config import SMOOTH, Config
@@ -31,7 +32,7 @@ Data = Annotated[Path | None, in_project("folder of Sounding Shapes, for the mod
 def run(
     video: tyro.conf.Positional[Path],
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], help="overlay video: .mp4, .mov or .mkv")],
-    map: Literal["m", "m_fine", "m_crs"] = "m",
+    map: Literal["m", "m_fine", "m_crs"] | None = None,
     smooth: float = SMOOTH,
     json: Path | None = None,
     masks: Path | None = None,
@@ -48,7 +49,8 @@ def run(
 
     Args:
         video: any video with sound that PyAV reads.
-        map: m: segmentation network (SPS); m_fine: random walk (SMR); m_crs: coarse map.
+        map: m: segmentation network (SPS); m_fine: random walk (SMR); m_crs: coarse map. By default m_fine of the
+            photographs' model, which is its best, and m of any other.
         smooth: time constant, s, of the exponential average over the maps; 0 turns it off.
         json: file for time, score, loudness, peak, area, box and gate of each frame, and the flicker.
         masks: missing or empty folder for a PNG of each frame's mask, 255 where it sounds.
@@ -57,6 +59,8 @@ def run(
     """
     # Read when PyTorch is first imported: threads that wait for so little work would spin on cores that others need.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    show = sys.stderr.isatty()
+    waiting = tqdm(desc=f"{video.name}: PyTorch and the model", bar_format="{desc} ...", leave=False, disable=not show)
     from uspl.data.sounding_shapes import SHAPES
     from uspl.gate import Gate
     from uspl.inference.localizer import Localizer
@@ -68,7 +72,8 @@ def run(
         output_files(video, {"out": out, "json": json, "masks": masks})
         named = checkpoint or ("" if data or in_set(video, SHAPES) else PHOTOS)
         model = _of_photographs(device) if named == PHOTOS else _model(named, data, runs, device)
-        localizer = Localizer(model, gate=None if gate else Gate(), map=map)
+        waiting.close()
+        localizer = Localizer(model, gate=None if gate else Gate(), map=map or ("m_fine" if named == PHOTOS else "m"))
         audible(info, localizer.gate)  # a film that is refused is told of before anything else is said
         if foreign(model, video):
             _say(
@@ -77,11 +82,14 @@ def run(
             )
         if gate and not localizer.gate.clips:
             _say("this model comes without a calibrated gate: silence alone is shut")
-        show = sys.stderr.isatty()
         found = mark_video(info, out, model=localizer, smooth=smooth, json=json, masks=masks, progress=show)
+        for note in found["sound"]:
+            _say(f"`{video}` {note}")
     except KeyboardInterrupt:
         _say("stopped; nothing was written")
         raise SystemExit(130) from None
+    finally:
+        waiting.close()
     print(
         f"{out}: {found['count']} frames, {found['open']:.0%} of them with a sound that is heard, "
         f"{found['area']:.1%} of the picture marked on average."

@@ -4,8 +4,6 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models import resnet50
-from torchvision.models.resnet import BasicBlock
 
 from uspl.config import Config
 from uspl.encoders.efficientnet_lite import EfficientNetLite0
@@ -32,6 +30,8 @@ class ResNet50Stages(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        from torchvision.models import resnet50  # half of what `import uspl.model` would take
+
         net = resnet50(weights=None)
         net.layer4[0].conv2.stride = (1, 1)
         net.layer4[0].downsample[0].stride = (1, 1)
@@ -77,6 +77,22 @@ class TinyResNet(nn.Module):
             x = stage(x)
             out.append(x)
         return out[0], out[1], out[2], out[3]
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions of 3x3 and a shortcut; the names of its parameters are torchvision's."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _conv(c_in, c_out, 3, stride=stride), nn.BatchNorm2d(c_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2, self.bn2 = _conv(c_out, c_out, 3), nn.BatchNorm2d(c_out)
+        self.downsample = downsample
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d p q"]:
+        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        y += x if self.downsample is None else self.downsample(x)  # in torchvision's order: gradients keep their bits
+        return self.relu(y)  # type: ignore[no-any-return]
 
 
 def visual_encoder(cfg: Config) -> Any:

@@ -10,13 +10,12 @@ from typing import Literal
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import ResNet50_Weights
 
 Kind = Literal["resnet50", "vggish", "lite0", "yamnet"]
 
 # The digits in a file's name are the first of its SHA-256.
 PUBLISHED: dict[str, str] = {
-    "resnet50": ResNet50_Weights.IMAGENET1K_V1.url,
+    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
     "vggish": "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
 }
 _WORDS = {"resnet50": "imagenet", "lite0": "imagenet", "vggish": "audioset", "yamnet": "audioset"}

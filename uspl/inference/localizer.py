@@ -19,6 +19,7 @@ from uspl.gate import SOUNDING, Gate
 from uspl.inference.optimize import as_ready
 from uspl.inference.predict import MAPS, patches
 from uspl.maps import resize
+from uspl.media import downmix
 from uspl.model import USPL
 from uspl.pretrained import gate_of
 
@@ -82,8 +83,9 @@ class Localizer:
 
         Args:
             image: (H, W, 3), uint8, RGB in [0, 255], at least 8 x 8 pixels.
-            wave: the sound around the picture, (n,) or (channels, n), float in [-1, 1]; channels are averaged. The
-                `Config.seconds` in its middle are heard; a shorter sound is followed by silence.
+            wave: the sound around the picture, (n,) or (channels, n), float in [-1, 1]; channels are mixed as
+                those of a film (`media.downmix`). The `Config.seconds` in its middle are heard; a shorter sound is
+                followed by silence.
             sample_rate: Hz, int >= 1.
 
         Raises:
@@ -150,4 +152,4 @@ def _mono(wave: Any, sample_rate: Any) -> Float32[Tensor, " n"]:
         raise ValueError(f"`wave` must be (n,) or (channels, n), at least one sample; got shape {tuple(x.shape)}.")
     if not x.isfinite().all():
         raise ValueError("`wave` must be finite; got NaN or infinity.")
-    return x.float().mean(0) if x.ndim == 2 else x.float()
+    return torch.from_numpy(downmix.mono(x.float().cpu().numpy(), int(sample_rate))) if x.ndim == 2 else x.float()

@@ -1,5 +1,6 @@
 """Open a film or sound with PyAV: when it starts, how long it lasts."""
 
+import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,10 +29,12 @@ def opened(path: str | Path, *kinds: str, content: bytes | None = None) -> Itera
             for kind in kinds:
                 if not getattr(box.streams, kind):
                     raise DataError(path, "has no sound track" if kind == "audio" else "has no pictures")
+            if "video" in kinds and box.streams.video[0].codec_context is None:
+                raise DataError(path, "has no pictures that can be decoded")
             yield box
     except av.error.FFmpegError as error:
         damaged = "cannot be read: truncated, damaged or no media file"
-        locked = isinstance(error, PermissionError)
+        locked = error.errno == errno.EACCES  # FFmpeg finds damaged files not permitted, too
         raise DataError(
             path, f"cannot be opened: {error.strerror}" if locked else f"{damaged} ({error.strerror})"
         ) from error
@@ -40,6 +43,11 @@ def opened(path: str | Path, *kinds: str, content: bytes | None = None) -> Itera
 def zero(box: InputContainer) -> float:
     """The time stamp, s, at which a film starts."""
     return float((box.start_time or 0) / av.time_base)
+
+
+def seeks_truly(box: InputContainer) -> bool:
+    """Whether times and packets are right after a seek: MPEG-PS takes it up in the middle of both."""
+    return str(box.format.name) != "mpeg"
 
 
 def duration(box: InputContainer) -> float:

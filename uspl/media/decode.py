@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,12 +15,13 @@ from torch.nn import functional as F
 
 from uspl.audio import RATE, around, span
 from uspl.core.errors import DataError
-from uspl.media.container import duration, opened, zero
+from uspl.media.colour import rgb
+from uspl.media.container import duration, opened, seeks_truly, zero
+from uspl.media.sound_track import sound_between
 from uspl.media.wav import plain_wav
 
 LATE = 0.25  # s: how far outside its pictures a film may be asked; clips are often cut a little short
-GAP = 0.25  # s: a longer hole between two pieces of sound is refused
-NEAR = 1.0  # s: pictures and sound are decoded in full from so long before the time wanted
+NEAR = 1.0  # s: pictures are decoded in full from so long before the time wanted
 SMALLEST = 8  # pixels: below this side a picture shows nothing
 
 
@@ -44,19 +46,40 @@ def frames_at(path: str | Path, times: Sequence[float]) -> list[UInt8[Tensor, "3
         return _pictures(path, box, times)
 
 
-def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, sought: bool = True) -> list[Tensor]:
-    """As `frames_at`, from the key frame before the first time; from the start where a format cannot seek well."""
-    sought = sought and times[0] > NEAR
-    if sought:
-        box.seek(int((times[0] + zero(box)) * av.time_base))
+def _pictures(path: str | Path, box: InputContainer, times: Sequence[float]) -> list[Tensor]:
+    """As `frames_at`, from the key frame before the first time, sought ever earlier; at last from the start."""
+    back, exact = 0.0, seeks_truly(box) and not _untimed(box)
+    while exact and max(back, NEAR) < times[0]:
+        box.seek(int((times[0] - back + zero(box)) * av.time_base))
+        found = _shown(path, box, times, sought=True)
+        if found is not None:
+            return found
+        back = max(2 * back, NEAR)
+    if back == 0:
+        return _shown(path, box, times) or []
+    with opened(path, "video") as again:  # where a format cannot seek well, it does not find its start either
+        again.streams.video[0].codec_context.thread_count = 1
+        return _shown(path, again, times) or []
+
+
+def _untimed(box: InputContainer) -> bool:
+    """Whether the container stores no times: raw streams, and H.264 and HEVC out of order in AVI."""
+    codec = box.streams.video[0].codec_context
+    avi = box.format.name == "avi" and codec.name in ("h264", "hevc") and codec.has_b_frames
+    return bool(avi or av.format.Flags(box.format.flags) & av.format.Flags.no_timestamps)
+
+
+def _shown(
+    path: str | Path, box: InputContainer, times: Sequence[float], *, sought: bool = False
+) -> list[Tensor] | None:
+    """The pictures at `times`, read on from where the film is; None where it has been `sought` and begins too late."""
     rate = float(box.streams.video[0].average_rate or 25)
     found: list[Tensor] = []
     shown: av.VideoFrame | None = None
     until = -math.inf  # s: when the last picture ends
     for start, frame in decoded(box, lambda: times[len(found)]):
         if until == -math.inf and sought and (start > times[0] or frame is None):
-            box.seek(box.start_time or 0)
-            return _pictures(path, box, times, sought=False)
+            return None
         if until == -math.inf and start > times[0] + LATE:
             raise DataError(path, f"has no picture at {times[0]:.2f} s: pictures begin at {start:.2f} s")
         # A picture stays on screen until the next one starts.
@@ -65,6 +88,8 @@ def _pictures(path: str | Path, box: InputContainer, times: Sequence[float], *, 
         if len(found) == len(times):
             break
         shown, until = frame, start + 1 / rate
+    if until == -math.inf and sought:
+        return None
     while len(found) < len(times) and times[len(found)] < until + LATE:
         found.append(_picture(path, shown, times[len(found)]))
     if len(found) < len(times):
@@ -77,13 +102,15 @@ def decoded(
 ) -> Iterator[tuple[float, av.VideoFrame | None]]:
     """(start in s, picture) in order; None for a damaged picture, and for those built on it up to a key frame.
 
-    Pictures that no other depends on are skipped until a second before the time wanted next.
+    Pictures that no other depends on are skipped until a second before the time wanted next. Where the container
+    stores no times, pictures are counted.
     """
-    stream, origin = box.streams.video[0], zero(box)
-    start, damaged = 0.0, False
+    stream, origin, counted = box.streams.video[0], zero(box), _untimed(box)
+    rate = float(stream.average_rate or 25)
+    start, damaged = -1 / rate, False
     for packet in box.demux(stream):
         begins = None if packet.pts is None else float(packet.pts * packet.time_base) - origin
-        far = begins is not None and begins < wanted() - NEAR
+        far = begins is not None and begins < wanted() - NEAR and not counted
         stream.codec_context.skip_frame = "NONREF" if far else "DEFAULT"
         try:
             frames = packet.decode()
@@ -92,7 +119,7 @@ def decoded(
             yield start, None
             continue
         for frame in frames:
-            start = (frame.time or 0.0) - origin
+            start = start + 1 / rate if counted or frame.time is None else frame.time - origin
             damaged = frame.is_corrupt or (damaged and not frame.key_frame)
             yield start, None if damaged else frame
 
@@ -114,33 +141,45 @@ def upright(path: str | Path, frame: av.VideoFrame | None, time: float) -> UInt8
     if min(frame.width, frame.height) < SMALLEST:
         raise DataError(path, f"is {frame.width}x{frame.height} pixels; {SMALLEST}x{SMALLEST} are the least")
     # NumPy turns it: threads that PyTorch starts for so little cost more than the decoding.
-    return np.rot90(frame.to_ndarray(format="rgb24", threads=1), round(frame.rotation / 90))
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return np.rot90(rgb(frame), round(frame.rotation / 90))
+    a, b, _, c, d = np.frombuffer(bytes(matrix), "=i4")[:5].tolist()
+    mirrored = a * d < b * c  # as the camera at the front of a telephone may write it
+    shown, (a, b) = (rgb(frame)[:, ::-1], (-a, -b)) if mirrored else (rgb(frame), (a, b))
+    return np.rot90(shown, round(-math.atan2(b, a) / (math.pi / 2)))
 
 
 def _picture(path: str | Path, frame: av.VideoFrame | None, time: float) -> UInt8[Tensor, "3 h w"]:
     return torch.from_numpy(np.ascontiguousarray(upright(path, frame, time).transpose(2, 0, 1)))
 
 
-def waveform(path: str | Path, sr: int = RATE, *, content: bytes | None = None) -> Float32[Tensor, " n"]:
-    """The whole sound of a video or sound file as one channel, the mean of its channels.
+def waveform(
+    path: str | Path, sr: int = RATE, *, content: bytes | None = None, notes: list[str] | None = None
+) -> Float32[Tensor, " n"]:
+    """The whole sound of a video or sound file as one channel, as a player would play it.
+
+    Of several tracks the default one is taken, else the loudest; two channels become their mean, more the usual
+    downmix (`downmix.Downmix`); pauses that are not stored are silence.
 
     Args:
         path: any file with a sound track that PyAV reads; with `content`, the name used in errors.
         sr: Hz, the rate wanted; int > 0.
         content: the bytes of the file, where they do not lie in a file of their own.
+        notes: a list to which is added what its owner should know: the track, pauses, clipping.
 
     Returns:
         float32 (n,), values about [-1, 1]; silence stands where the sound begins after the pictures.
 
     Raises:
-        DataError: the file is missing, empty, damaged, or has no sound track, or a hole in it.
+        DataError: the file is missing, empty, damaged, or has no sound track.
     """
     if sr <= 0:
         raise ValueError(f"`sr` must be above 0; got {sr}.")
     plain = plain_wav(path, sr, content)
     if plain is not None:
         return plain
-    return _decoded(path, sr, content)
+    return _decoded(path, sr, content, notes)
 
 
 def excerpt(
@@ -167,67 +206,22 @@ def excerpt(
     return around(wave, at(len(wave)), seconds, sr)
 
 
-def _decoded(path: str | Path, sr: int, content: bytes | None) -> Tensor:
+def _decoded(path: str | Path, sr: int, content: bytes | None, notes: list[str] | None = None) -> Tensor:
     """The whole sound by a decoder."""
     with opened(path, "audio", content=content) as box:
-        return _sound(path, box, sr)
-
-
-def _sound(path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf) -> Tensor:
-    """One channel from `start` to `end`, s; shorter where the sound ends before, silent where it begins after."""
-    stream = box.streams.audio[0]
-    before = max(start - NEAR / 2, 0)  # decoders need some sound before what they give truly
-    if end < math.inf:
-        box.seek(int((before + zero(box)) / (stream.time_base or 1)), stream=stream)
-    found = list(resampled(path, box, sr, start, end))
-    if before > 0 and found and found[0][0] > start:
-        box.seek(box.start_time or 0)
-        found = list(resampled(path, box, sr, start, end))
-    if not found:
-        if start > 0:
-            return torch.zeros(0)
-        raise DataError(path, "has a sound track without sound")
-    first = found[0][0]
-    lead = np.zeros(max(math.floor((first - start) * sr + 0.5), 0), np.float32)
-    sound = np.concatenate([piece for _, piece in found], axis=1).mean(axis=0)
-    wave = np.concatenate([lead, sound])[max(math.floor((start - first) * sr + 0.5), 0) :]
-    return torch.from_numpy(wave if end == math.inf else wave[: round((end - start) * sr)].copy())
-
-
-def resampled(
-    path: str | Path, box: InputContainer, sr: int, start: float = 0.0, end: float = math.inf
-) -> Iterator[tuple[float, np.ndarray]]:
-    """Pieces of sound (channels, n) that cover `start` to `end`; with each, when the first of them begins, s."""
-    resampler, origin = av.AudioResampler(format="fltp", rate=sr), zero(box)
-    begun, first, until = False, 0.0, 0.0
-    for frame in box.decode(box.streams.audio[0]):
-        begins = until if frame.time is None else frame.time - origin
-        if frame.time is not None and begins + frame.samples / frame.sample_rate < start:
-            continue
-        if begins > end + 0.05:  # what the resampler holds back
-            break
-        if not begun:
-            first, begun = begins, True
-        elif begins > until + GAP:
-            raise DataError(path, f"has a hole in its sound from {until:.2f} s to {begins:.2f} s")
-        until = begins + frame.samples / frame.sample_rate
-        for piece in _pieces(path, resampler, frame):
-            yield first, piece
-    if begun:
-        for piece in _pieces(path, resampler, None):
-            yield first, piece
-
-
-def _pieces(path: str | Path, resampler: av.AudioResampler, frame: av.AudioFrame | None) -> list[np.ndarray]:
-    try:
-        parts = resampler.resample(frame)
-    except ValueError as error:
-        raise DataError(path, "changes the rate or the channels of its sound on the way") from error
-    return [part.to_ndarray() for part in parts]
+        sound, report = sound_between(path, box, sr, content=content)
+    if notes is not None:
+        notes += report.sentences()
+    return torch.from_numpy(sound)
 
 
 def clip_at(
-    path: str | Path, at: float | None = None, *, seconds: float = 3.0, sr: int = RATE
+    path: str | Path,
+    at: float | None = None,
+    *,
+    seconds: float = 3.0,
+    sr: int = RATE,
+    notes: list[str] | None = None,
 ) -> tuple[UInt8[Tensor, "3 h w"], Float32[Tensor, " n"]]:
     """The picture on screen at a time and the sound around it; only what is near is decoded.
 
@@ -236,6 +230,7 @@ def clip_at(
         at: s from the start of the film; None is its middle.
         seconds: s of sound around `at`, less where the film begins or ends.
         sr: Hz.
+        notes: as for `waveform`.
 
     Returns:
         RGB (3, H, W), and samples (n,), at most `seconds` long.
@@ -249,8 +244,10 @@ def clip_at(
         box.streams.video[0].codec_context.thread_count = 1
         shown = _pictures(path, box, [at])[0]
         start, end = max(at - seconds / 2, 0), max(min(at + seconds / 2, length), at)
-        wave = _sound(path, box, sr, start, end)
+        wave, report = sound_between(path, box, sr, start, end)
+    if notes is not None:
+        notes += report.sentences()
     if len(wave) / sr < end - start - LATE:
         heard = start + len(wave) / sr
         raise DataError(path, f"is truncated: sound ends at {heard:.2f} s, {end:.2f} s are needed")
-    return shown, wave
+    return shown, torch.from_numpy(wave)

@@ -1,23 +1,36 @@
 """Picture files: frames and maps of labels."""
 
 import io
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 from PIL import Image
+from PIL.ExifTags import Base
 from torch import Tensor
 from torch.nn import functional as F
 
 from uspl.core.errors import DataError
+from uspl.media.mask_file import labels
 
+TURNS = {  # EXIF orientation -> what brings the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 NOISE = 2  # grey levels of 255: a smaller difference is no difference
 
 
 def picture(file: str | Path, size: int, *, content: bytes | None = None) -> UInt8[Tensor, "3 s s"]:
-    """A picture file as RGB, resized to (3, size, size) without keeping its aspect.
+    """A picture file as RGB, upright, resized to (3, size, size) without keeping its aspect.
 
     A whole JPEG is decoded and resized by torchvision, in half of Pillow's time; the two differ by one grey level
     in about one value of a thousand. All else is Pillow's.
@@ -38,7 +51,9 @@ def picture(file: str | Path, size: int, *, content: bytes | None = None) -> UIn
         raise DataError(file, "cannot be read as a picture") from error
     shown = _jpeg(data)
     if shown is None:
-        return _resized(file, "RGB", size, Image.Resampling.BILINEAR, data).permute(2, 0, 1).contiguous()
+        with _opened(file, data) as image:
+            rgb = np.array(_sized(upright(image).convert("RGB"), size, Image.Resampling.BILINEAR))
+        return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
     if shown.shape[1:] != (size, size):
         shown = F.interpolate(shown[None], (size, size), mode="bilinear", antialias=True)[0]
     return shown.contiguous()
@@ -52,30 +67,48 @@ def _jpeg(data: bytes) -> UInt8[Tensor, "3 h w"] | None:
 
     try:
         with Image.open(io.BytesIO(data)) as image:  # reads the header, and refuses sizes that no memory holds
-            plain = image.format == "JPEG" and image.mode in ("RGB", "L")
+            plain = image.format == "JPEG" and image.mode in ("RGB", "L") and upright(image) is image
         return decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB) if plain else None
     except (OSError, SyntaxError, RuntimeError, Image.DecompressionBombError):
         return None
 
 
 def label_map(file: str | Path, size: int) -> UInt8[Tensor, "s s"] | None:
-    """A map of labels, (size, size); None where the file is not there. Raises DataError where it cannot be read."""
+    """A map of labels, (size, size), as `mask_file.labels` reads it; None where the file is not there.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     if not Path(file).is_file():
         return None
-    return _resized(file, None, size, Image.Resampling.NEAREST, None).to(torch.uint8)
+    with _opened(file, None) as image:
+        shown = Image.fromarray(labels(upright(image)))
+        return torch.from_numpy(np.array(_sized(shown, size, Image.Resampling.NEAREST)))
 
 
-def _resized(file: str | Path, mode: str | None, size: int, how: Image.Resampling, content: bytes | None) -> Tensor:
-    """`mode` None keeps a black-and-white picture as it is and takes the grey levels of any other."""
+def upright(image: Image.Image) -> Image.Image:
+    """A picture as its EXIF orientation wants it shown; as it is where it has none, or a damaged one."""
+    if image.format == "TIFF":  # Pillow turns it as it loads
+        return image
+    try:
+        turn = TURNS.get(image.getexif().get(Base.Orientation, 1))
+    except (SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def _sized(image: Image.Image, size: int, how: Image.Resampling) -> Image.Image:
+    return image if image.size == (size, size) else image.resize((size, size), how)
+
+
+@contextmanager
+def _opened(file: str | Path, content: bytes | None) -> Iterator[Image.Image]:
     try:
         with Image.open(file if content is None else io.BytesIO(content)) as image:
-            mode = mode or ("1" if image.mode == "1" else "L")
-            shown = image.convert(mode) if image.mode != mode else image
-            shown = shown if shown.size == (size, size) else shown.resize((size, size), how)
-            return torch.from_numpy(np.array(shown))
+            yield image
     except FileNotFoundError:
         raise DataError(file, "is missing") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(file, "cannot be read as a picture") from error
 
 

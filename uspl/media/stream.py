@@ -14,7 +14,8 @@ from torch import Tensor
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.media.container import opened
-from uspl.media.decode import decoded, resampled, upright
+from uspl.media.decode import decoded, upright
+from uspl.media.sound_track import SoundReport, mono_sound, sound_track
 
 Shown = tuple[float, UInt8[np.ndarray, "h w 3"]]  # s from the start of the film, RGB in [0, 255]
 
@@ -44,10 +45,11 @@ def pictures(path: str | Path) -> Iterator[Shown]:
 
 
 class AudioWindow:
-    """The sound of a film around times that never go back; `open_audio` opens one."""
+    """The sound of a film around times that never go back; `open_audio` opens one. `report` tells what was heard."""
 
     def __init__(self, path: str | Path, box: InputContainer, seconds: float) -> None:
-        self._pieces = _mono(path, box)
+        self.report = SoundReport()
+        self._pieces = _mono(path, box, self.report)
         self._n = round(seconds * RATE)
         self._held, self._first = np.zeros(0, np.float32), 0  # samples kept, and the place of the first of them
         self._ended = False
@@ -88,7 +90,7 @@ def open_audio(path: str | Path, seconds: float) -> Iterator[AudioWindow]:
     """Open the sound of a film; windows are `seconds` long.
 
     Raises:
-        DataError: the file cannot be read, has no sound track, or a hole in its sound.
+        DataError: the file cannot be read, has no sound track.
     """
     with opened(path, "audio") as box:
         yield AudioWindow(path, box, seconds)
@@ -110,7 +112,7 @@ def loudest(path: str | Path, *, enough: float = float("inf"), seconds: float = 
     best = loudness(torch.zeros(1)).item()
     with opened(path, "audio") as box:
         held: list[np.ndarray] = []
-        for piece in _mono(path, box):
+        for piece in _mono(path, box, SoundReport()):
             held.append(piece)
             if sum(map(len, held)) >= seconds * RATE:
                 best = max(best, loudness(torch.from_numpy(np.concatenate(held))).item())
@@ -122,14 +124,14 @@ def loudest(path: str | Path, *, enough: float = float("inf"), seconds: float = 
     return best
 
 
-def _mono(path: str | Path, box: InputContainer) -> Iterator[np.ndarray]:
+def _mono(path: str | Path, box: InputContainer, report: SoundReport) -> Iterator[np.ndarray]:
     """The sound from the start of the film, piece by piece, one channel at 16 kHz; zeros before a late one begins."""
     begun = False
-    for first, piece in resampled(path, box, RATE):
+    for first, piece in mono_sound(path, box, sound_track(path, box, report), RATE, report):
         if not begun:
             at = round(first * RATE)
             yield np.zeros(max(at, 0), np.float32)
-            piece, begun = piece[:, max(-at, 0) :], True
-        yield piece.mean(axis=0)
+            piece, begun = piece[max(-at, 0) :], True
+        yield piece
     if not begun:
         raise DataError(path, "has a sound track without sound")

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from uspl.core.errors import DataError
 from uspl.media.container import opened, zero
+from uspl.media.sound_track import SoundReport, sound_track
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 COPIED = ("aac", "mp3", "ac3", "eac3")  # sound that every player knows: packets are copied as they are
@@ -52,7 +53,7 @@ def film(out: Path, source: Path, name: Path) -> Iterator[Put]:
 
     Args:
         out: file that is written.
-        source: film whose first sound track is kept; times count from its start.
+        source: film whose sound track is kept, of several the one `sound_track` chooses; times count from its start.
         name: what the file will be called; its suffix chooses the container, errors tell it.
 
     Yields:
@@ -65,7 +66,7 @@ def film(out: Path, source: Path, name: Path) -> Iterator[Put]:
         try:
             with av.open(str(out), "w", format=FORMATS[name.suffix.lower()], options=_options(name)) as target:
                 seen = _pictures(box, target)
-                sound = _sound(source, box, target)
+                sound = _sound(source, box, sound_track(source, box, SoundReport()), target)
                 heard = float("-inf")
 
                 def put(time: float, picture: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -122,20 +123,21 @@ def _pictures(
     return put
 
 
-def _sound(path: Path, box: InputContainer, target: OutputContainer) -> Iterator[float]:
+def _sound(path: Path, box: InputContainer, source: av.AudioStream, target: OutputContainer) -> Iterator[float]:
     """The track of sound: each step writes a piece and tells its time, s."""
-    source = box.streams.audio[0]
     codec = source.codec_context
     if codec.codec.canonical_name in COPIED:
-        return _copied(path, box, target, target.add_stream_from_template(source))
+        return _copied(path, box, source, target, target.add_stream_from_template(source))
     rate = codec.sample_rate if codec.sample_rate in RATES else RATES[-1]
     layout = codec.layout.name if codec.layout.name in LAYOUTS else "stereo"
-    return _encoded(path, box, target, target.add_stream("aac", rate=rate, layout=layout))
+    return _encoded(path, box, source, target, target.add_stream("aac", rate=rate, layout=layout))
 
 
-def _copied(path: Path, box: InputContainer, target: OutputContainer, track: Any) -> Iterator[float]:
+def _copied(
+    path: Path, box: InputContainer, source: av.AudioStream, target: OutputContainer, track: Any
+) -> Iterator[float]:
     origin = zero(box)
-    for packet in _read(path, box.demux(box.streams.audio[0])):
+    for packet in _read(path, box.demux(source)):
         if packet.pts is None:
             continue
         time, shift = float(packet.pts * packet.time_base) - origin, round(origin / packet.time_base)
@@ -145,10 +147,12 @@ def _copied(path: Path, box: InputContainer, target: OutputContainer, track: Any
         yield time
 
 
-def _encoded(path: Path, box: InputContainer, target: OutputContainer, track: Any) -> Iterator[float]:
+def _encoded(
+    path: Path, box: InputContainer, source: av.AudioStream, target: OutputContainer, track: Any
+) -> Iterator[float]:
     origin = zero(box)
     resampler = av.AudioResampler(format="fltp", layout=track.layout.name, rate=track.rate)
-    for frame in _read(path, box.decode(box.streams.audio[0])):
+    for frame in _read(path, box.decode(source)):
         time = (frame.time or 0.0) - origin
         frame.pts = None if frame.pts is None else frame.pts - round(origin / frame.time_base)
         for part in resampler.resample(frame):

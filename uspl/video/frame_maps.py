@@ -45,7 +45,9 @@ class FramePrediction(NamedTuple):
         return found
 
 
-def frame_maps(localizer: Localizer, video: str | Path, *, smooth: float = SMOOTH) -> Iterator[FramePrediction]:
+def frame_maps(
+    localizer: Localizer, video: str | Path, *, smooth: float = SMOOTH, notes: list[str] | None = None
+) -> Iterator[FramePrediction]:
     r"""Every frame of a film with its map; a film of any length needs the memory of a few frames.
 
     Each frame hears the `seconds` of sound around it. Maps are smoothed by an exponential average that forgets with
@@ -59,6 +61,7 @@ def frame_maps(localizer: Localizer, video: str | Path, *, smooth: float = SMOOT
         localizer: a trained model with its gate, and which of its maps.
         video: any video with sound that PyAV reads.
         smooth: time constant, s; 0 smooths nothing.
+        notes: as for `media.waveform`; filled when the last frame has been taken.
 
     Raises:
         ValueError: a negative `smooth`.
@@ -82,3 +85,5 @@ def frame_maps(localizer: Localizer, video: str | Path, *, smooth: float = SMOOT
                 before = (time, m) if opens else None
                 smoothed = m if opens else single
                 yield FramePrediction(time, picture, smoothed, single, cosine[k].item(), loud[k].item(), state)
+        if notes is not None:
+            notes += window.report.sentences()

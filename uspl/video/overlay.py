@@ -55,7 +55,8 @@ def mark_video(
     Returns:
         The summary: `count` (frames), `seconds`, `size` (width, height), `open` (share of the frames that the gate lets
         pass), `area` (mean share of the picture that is marked), `flicker` (share of the map's pixels whose mask
-        changes from one frame to the next, on average: `smoothed`, and `single` for none), and what was asked for.
+        changes from one frame to the next, on average: `smoothed`, and `single` for none), `sound` (what is to be known
+        about the sound: which track was heard, pauses, clipping), and what was asked for.
 
     Raises:
         DataError: the film cannot be read, has no pictures or no sound track, or is silent from start to end.
@@ -66,14 +67,14 @@ def mark_video(
     info = video if isinstance(video, FilmInfo) else probe(video)
     files = output_files(info.path, {"out": out, "json": json, "masks": masks})
     audible(info, localizer.gate)
-    statistics = FilmStatistics()
+    statistics, notes_on_sound = FilmStatistics(), list[str]()
     with ExitStack() as stack:
         parts = dict(zip(files, stack.enter_context(whole(*files.values())), strict=True))
         put = stack.enter_context(film(parts["out"], info.path, files["out"]))
         notes = stack.enter_context(parts["json"].open("w")) if json else None
         if masks:
             parts["masks"].mkdir()
-        moments = frame_maps(localizer, info.path, smooth=smooth)
+        moments = frame_maps(localizer, info.path, smooth=smooth, notes=notes_on_sound)
         for n, moment in enumerate(tqdm(moments, desc=info.path.name, total=info.frames, disable=not progress)):
             mask = moment.mask()
             put(moment.time, paint(moment.picture, moment.map, mask, says=UNSURE if moment.state == UNSURE else ""))
@@ -84,7 +85,7 @@ def mark_video(
                 Image.fromarray(mask.astype(np.uint8) * 255).save(parts["masks"] / f"{n:06d}.png", compress_level=1)
         about = {"video": info.path.name, "map": localizer.map, "smooth": smooth, "gate": localizer.gate.as_dict()}
         data = {"data": localizer.model.about.get("data"), "foreign": foreign(localizer.model, info.path)}
-        summary = statistics.summary() | about | data
+        summary = statistics.summary() | about | data | {"sound": notes_on_sound}
         if notes:
             notes.write("\n],\n" + js.dumps(summary, indent=1).removeprefix("{\n") + "\n")
     return summary

@@ -17,6 +17,7 @@ from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.core.files import present, write
 from uspl.media.decode import waveform
+from uspl.media.image import upright
 
 Array = NDArray[Any]
 POOLS = ("train", "val", "test", "new_background")  # of backgrounds
@@ -187,9 +188,9 @@ def _opened(name: str | Path, content: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content))
         image.load()
+        return upright(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(name, "cannot be read as a picture") from None
-    return image
 
 
 def _kept(image: Image.Image) -> Array:

@@ -120,7 +120,7 @@ def prepare(root: Path, size: int, seconds: int, ours: frozenset[tuple[str, str,
         row, notes = replace(row, film=film.relative_to(root).as_posix()), [extension(film)]
         if kept is None or sides != {(size, size)} or not files.younger(film):
             notes.append(_swap(files))
-            kept = cut(film, files.frames, files.sound, size)
+            kept = cut(film, files.frames, files.sound, size, notes)
     except DataError as error:
         if row.clip in ours:
             files.sound.unlink(missing_ok=True)

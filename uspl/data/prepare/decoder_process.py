@@ -45,17 +45,17 @@ def cut(id: str, source: str, root: str, at: float | None) -> tuple[str, str]:
     """Write a clip's frame and sound; status and reason. A finished clip is only looked at."""
     film, (frame, sound) = Path(source), places(Path(root), id)
     try:
-        odd = ""
+        notes: list[str] = []
         if finished(Path(root), id, film):
             pcm = stored(sound)
         else:
-            picture, samples = clip_at(film, at, seconds=SECONDS, sr=RATE)
+            picture, samples = clip_at(film, at, seconds=SECONDS, sr=RATE, notes=notes)
             pcm = pcm16(samples.numpy())
             buffer = io.BytesIO()
             Image.fromarray(picture.permute(1, 2, 0).numpy()).save(buffer, "jpeg", quality=QUALITY)
             write(frame, buffer.getvalue())
             write(sound, wav(pcm))
-        odd = extension(film)
+        notes.insert(0, extension(film))
     except DataError as error:
         for path in (sound, frame):
             path.unlink(missing_ok=True)
@@ -63,7 +63,8 @@ def cut(id: str, source: str, root: str, at: float | None) -> tuple[str, str]:
     if silent(pcm):
         return "silent", "holds digital silence"
     if len(pcm) < (SECONDS - 0.25) * RATE:
-        return "odd", f"is short: {len(pcm) / RATE:.2f} s of sound, {SECONDS:g} s are wanted"
+        notes.append(f"is short: {len(pcm) / RATE:.2f} s of sound, {SECONDS:g} s are wanted")
+    odd = "; ".join(filter(None, notes))
     return ("odd", odd) if odd else ("ok", "")
 
 

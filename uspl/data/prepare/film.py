@@ -14,7 +14,7 @@ from uspl.core.errors import DataError
 from uspl.core.files import present, write
 from uspl.data.prepare.pcm import pcm16, wav
 from uspl.media.decode import frames_at, waveform
-from uspl.media.image import still, thumbnail
+from uspl.media.image import still, thumbnail, upright
 
 LATE = 0.25  # s: a sound that begins later is worth a look
 LONG = 0.5  # s: a sound that is so much longer than wanted is cut; a shorter rest comes from the codec
@@ -55,16 +55,21 @@ def picture(file: Path) -> Image.Image:
     """A stored picture. Raises DataError when it cannot be read."""
     try:
         with Image.open(present(file)) as image:
-            return image.convert("RGB")
+            return upright(image).convert("RGB")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(file, "cannot be read as a picture") from error
 
 
-def cut(film: Path, frames: list[Path], sound: Path, size: int) -> tuple[list[Image.Image], np.ndarray]:
-    """Write a clip's frames (k at 15/16 of second k), then its sound of as many seconds; returns both."""
+def cut(
+    film: Path, frames: list[Path], sound: Path, size: int, notes: list[str]
+) -> tuple[list[Image.Image], np.ndarray]:
+    """Write a clip's frames (k at 15/16 of second k), then its sound of as many seconds; returns both.
+
+    `notes` gets what is worth a look in the sound (see `waveform`).
+    """
     seconds = len(frames)
     pictures = frames_at(film, [k + 15 / 16 for k in range(seconds)])
-    pcm = pcm16(waveform(film, RATE).numpy())
+    pcm = pcm16(waveform(film, RATE, notes=notes).numpy())
     if len(pcm) < (seconds - 0.5) * RATE:
         raise DataError(film, f"is truncated: sound ends at {len(pcm) / RATE:.2f} s, {seconds} s are needed")
     pcm = pcm if len(pcm) < (seconds + LONG) * RATE else pcm[: seconds * RATE]
