@@ -1,5 +1,7 @@
 """Pictures and sound that came as two files, in one: the packets are copied, nothing is decoded."""
 
+from __future__ import annotations
+
 import heapq
 from collections.abc import Iterator, Set
 from pathlib import Path
