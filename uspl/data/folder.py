@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from uspl.data.metadata import TABLE
+from uspl.data.metadata import table_file
 from uspl.data.sounding_shapes import MARKER, sounding_shapes
 
 
@@ -18,7 +18,7 @@ def open_folder(root: str | Path | None = None) -> Path:
     Raises:
         DataError: a folder that holds something else, or that cannot be written.
     """
-    if root is None or not (Path(root) / TABLE).is_file():
+    if root is None or not table_file(root).is_file():
         return sounding_shapes(root)
     folder = Path(root)
     if not is_embedded(folder):

@@ -11,7 +11,7 @@ from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
 from uspl.data.clip_names import misfit
-from uspl.data.metadata import TABLE, read_table, stay
+from uspl.data.metadata import read_table, stay, table_file
 from uspl.media.decode import excerpt
 from uspl.media.image import picture
 from uspl.metrics.localization import boxes_to_map
@@ -34,7 +34,7 @@ class VGGSS(Dataset[Clip]):
 
     def __init__(self, root: str | Path, box_file: str | Path, *, size: int = 224, seconds: float = 3.0) -> None:
         self.root, self.size, self.seconds = Path(root), size, seconds
-        prepared = (self.root / TABLE).is_file()
+        prepared = table_file(self.root).is_file()
         homes = {r["name"]: Path(r["split"]) / r["category"] for r in read_table(self.root)} if prepared else None
         pairs: list[bytes] = []
         self.ids: list[str] = []
