@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from uspl.audit import checksums
+from uspl.audit import checksums, packed
 from uspl.audit.clip_report import ClipReport, pair, video
 from uspl.audit.comparability import CATEGORIES, OFFICIAL, SECONDS, V1S, compare_with_published, which
 from uspl.audit.folder_report import FolderReport, Split
@@ -47,10 +47,17 @@ def examine(
     elif (home / "frames").is_dir() and (home / "audio").is_dir():
         found = _vggsound(home, boxes, progress)
     else:
-        raise DataError(home, recognise(home) or f"holds no data set: {_expected(home)}")
+        raise DataError(home, _told(home, progress))
     if before is not None:
         found.changed = checksums.changes(found.files, before)
     return found
+
+
+def _told(home: Path, progress: bool) -> str:
+    """What a folder is that is not read, or what was expected instead."""
+    says = recognise(home) or f"holds no data set: {_expected(home)}"
+    archives = packed.parts(home)
+    return f"{says}; {packed.told(archives, progress=progress)}" if archives else says
 
 
 def _expected(home: Path) -> str:
