@@ -18,6 +18,10 @@ endif
 INSTALLED := $(PREFIX)/.uspl-installed
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
+# What is said of the newest versions is no affair of the lowest: the pins, the look of the page.
+LOWEST := .venv-lowest
+LOWEST_TESTS := -n auto --dist loadfile --ignore tests/repository --ignore tests/book
+
 TIER := tiny
 SHAPES := $(if $(USPL_HOME),$(USPL_HOME)/)data/sounding-shapes
 DATA := $(SHAPES)
@@ -33,7 +37,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data photos notebooks book pdf test bench run sweep figure serve lab clean distclean
+.PHONY: help all install data photos notebooks book pdf test lowest bench run sweep figure serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -78,6 +82,13 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 	$(PY) -m codespell_lib
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
+lowest: ## the lowest versions that pyproject.toml allows, in an environment of their own, pass the quick tests
+	@$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	echo 'Installing; PyTorch makes this several minutes.'
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[dev,book,download]'
+	PATH="$(abspath $(LOWEST))/bin:$$PATH" OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests -m 'not slow' $(LOWEST_TESTS)
+
 bench: install ## times against the equations as they read, all rows or some: make bench ROW=walk
 	@$(PY) -m benchmarks.run $(if $(ROW),--row $(ROW))
 
@@ -120,4 +131,4 @@ clean: ## remove what was built and run; keeps .venv and data
 	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and .venv and data too
-	@rm -rf .venv data
+	@rm -rf .venv $(LOWEST) data
