@@ -32,12 +32,12 @@ LIBRARY := $(shell find uspl -name '*.py' -o -name '*.js' -o -name '*.j2')
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
 BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/equations/*.py results/readings/*.json results/costs/*.json)
-LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, $$2}'
+LINES := awk -F ':.*\#\# ' '/^[a-z-]+:.*\#\# / {printf "  make %-12s %s\n", $$1, $$2}'
 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data photos notebooks book pdf test lowest bench run sweep figure serve lab clean distclean
+.PHONY: help all install data photos notebooks book pdf book-archive book-data test lowest bench run sweep figure serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -111,6 +111,12 @@ run: install $(if $(filter $(SHAPES),$(DATA)),data) ## one notebook: make run NB
 
 pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
 	@$(PY) book/pdf.py
+
+book-archive: book ## the book as one zip that opens from a disk, for rooms without a network: _build/uspl-book.zip
+	@$(PY) book/archive.py
+
+book-data: install ## all data sets and weights of the book, so that every chapter runs without a network
+	@$(PY) book/data.py
 
 PAIRS = $(if $(BOXES),--boxes '$(BOXES)') $(if $(TRAIN_LIST),--train-list '$(TRAIN_LIST)')
 
