@@ -95,6 +95,7 @@ bench: install ## times against the equations as they read, all rows or some: ma
 run: install $(if $(filter $(SHAPES),$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
 	@parameters=() options=()
 	for pair in $(P); do
+	  case "$$pair" in *=*) ;; *) echo "\`P\` must hold pairs like beta=5; got \`$$pair\`." >&2; exit 2 ;; esac
 	  name="$${pair%%=*}" value="$${pair#*=}"
 	  parameters+=(-p "$$name" "$$value")
 	  options+=("--$${name//_/-}")
