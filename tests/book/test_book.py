@@ -145,6 +145,8 @@ def test_the_archive_opens_from_a_disk(book: SimpleNamespace, browser: Any, tmp_
     tab.on("requestfailed", lambda r: noise.append(("failed", r.url)))
     tab.on("request", lambda r: None if r.url.startswith((home, "data:", "blob:")) else noise.append(("asked", r.url)))
     tab.goto(home + "index.html")
+    tab.wait_for_url("**/book/intro.html")  # the first page leads on
+    tab.wait_for_load_state("load")
     tab.goto(home + "search.html?q=random+walk")
     tab.wait_for_selector("#search-results li a", timeout=20_000)
     found = tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.getAttribute('href'))")

@@ -84,7 +84,7 @@ def _columns(table: Path, has: list[str], wanted: tuple[str, ...] = COLUMNS) -> 
         raise DataError(table, "is no table of comma-separated UTF-8 text")
     other = next((mark for mark in (";", "\t", "|") if len(has) == 1 and mark in has[0]), None)
     if other is not None:
-        raise DataError(table, f"is separated by {other!r}; AVSBench's tables are separated by commas")
+        raise DataError(table, f"is separated by {other!r}; AVSBench-S4's table is separated by commas")
     lack = [column for column in wanted if column not in has]
     if lack:
         raise DataError(table, f"lacks the column `{lack[0]}`; it has {', '.join(has) or 'none'}")
