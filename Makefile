@@ -18,6 +18,10 @@ endif
 INSTALLED := $(PREFIX)/.uspl-installed
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
+# What is said of the newest versions is no affair of the lowest: the pins, the look of the page.
+LOWEST := .venv-lowest
+LOWEST_TESTS := -n auto --dist loadfile --ignore tests/repository --ignore tests/book
+
 TIER := tiny
 SHAPES := $(if $(USPL_HOME),$(USPL_HOME)/)data/sounding-shapes
 DATA := $(SHAPES)
@@ -28,12 +32,12 @@ LIBRARY := $(shell find uspl -name '*.py' -o -name '*.js' -o -name '*.j2')
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(CHAPTERS:notebooks/%=$(RUNS)/%)
 BOOK := $(wildcard book/*.* book/_ext/*.py book/_static/*) $(LIBRARY) $(wildcard tests/equations/*.py results/readings/*.json results/costs/*.json)
-LINES := awk -F ':.*\#\# ' '/^[a-z]+:.*\#\# / {printf "  make %-10s %s\n", $$1, $$2}'
+LINES := awk -F ':.*\#\# ' '/^[a-z-]+:.*\#\# / {printf "  make %-12s %s\n", $$1, $$2}'
 
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data photos notebooks book pdf test bench run sweep figure serve lab clean distclean
+.PHONY: help all install data photos notebooks book pdf book-archive book-data test lowest bench run sweep figure serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -79,12 +83,20 @@ test: install ## lint, types, spelling, all tests, notebooks and the built book
 	$(PY) -m codespell_lib
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
+lowest: ## the lowest versions that pyproject.toml allows, in an environment of their own, pass the quick tests
+	@$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	echo 'Installing; PyTorch makes this several minutes.'
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[dev,book,download]'
+	PATH="$(abspath $(LOWEST))/bin:$$PATH" OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests -m 'not slow' $(LOWEST_TESTS)
+
 bench: install ## times against the equations as they read, all rows or some: make bench ROW=walk
 	@$(PY) -m benchmarks.run $(if $(ROW),--row $(ROW))
 
 run: install $(if $(filter $(SHAPES),$(DATA)),data) ## one notebook: make run NB=04_random_walk P="beta=5 t=4"; or the experiment: make run TIER=paper DATA=dir
 	@parameters=() options=()
 	for pair in $(P); do
+	  case "$$pair" in *=*) ;; *) echo "\`P\` must hold pairs like beta=5; got \`$$pair\`." >&2; exit 2 ;; esac
 	  name="$${pair%%=*}" value="$${pair#*=}"
 	  parameters+=(-p "$$name" "$$value")
 	  options+=("--$${name//_/-}")
@@ -101,6 +113,12 @@ run: install $(if $(filter $(SHAPES),$(DATA)),data) ## one notebook: make run NB
 
 pdf: book ## the book as one PDF, printed by chromium: _build/book.pdf
 	@$(PY) book/pdf.py
+
+book-archive: book ## the book as one zip that opens from a disk, for rooms without a network: _build/uspl-book.zip
+	@$(PY) book/archive.py
+
+book-data: install ## all data sets and weights of the book, so that every chapter runs without a network
+	@$(PY) book/data.py
 
 PAIRS = $(if $(BOXES),--boxes '$(BOXES)') $(if $(TRAIN_LIST),--train-list '$(TRAIN_LIST)')
 
@@ -121,4 +139,4 @@ clean: ## remove what was built and run; keeps .venv and data
 	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and .venv and data too
-	@rm -rf .venv data
+	@rm -rf .venv $(LOWEST) data

@@ -8,6 +8,7 @@ import argparse
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,30 @@ def stage(notebooks: Path, target: Path, *, draft: bool) -> None:
             path.write_bytes(data)
 
 
+def refusal() -> str:
+    """Why the book cannot be built with what is installed; empty where it can."""
+    brings = "`pip install 'jupyter-book>=1.0.4,<2'` brings it"
+    try:
+        found = version("jupyter-book")
+    except PackageNotFoundError:
+        return f"`jupyter-book` 1 is missing; {brings}."
+    if int(found.split(".")[0]) >= 2:
+        return (
+            f"`jupyter-book` must be version 1, which alone reads Sphinx extensions and builds offline; got {found}: "
+            f"{brings}."
+        )
+    return ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="folder of the chapters")
     parser.add_argument("--out", type=Path, default=ROOT, help="the book lands in OUT/_build/html")
     parser.add_argument("--draft", action="store_true", help="leave out chapters not written yet; warn, do not stop")
     args = parser.parse_args()
+    if why := refusal():
+        print(why, file=sys.stderr)
+        return 2
     out = args.out.resolve()
     source = out / "_build" / "src"
     stage(args.notebooks.resolve(), source, draft=args.draft)
@@ -69,11 +88,11 @@ def main() -> int:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p), "USPL_DRAFT": str(int(args.draft))}
     done = subprocess.run(command, env=env, check=False)
     page = out / "_build" / "html" / "index.html"
-    if done.returncode == 0:
+    if done.returncode == 0 and page.is_file():
         print(f"The book: {page}")
-    else:
-        print(f"The book was not built: see the warnings above; the reports are in {out / '_build' / 'html'}.")
-    return done.returncode
+        return 0
+    print(f"The book was not built: see the warnings above; the reports are in {out / '_build' / 'html'}.")
+    return done.returncode or 1
 
 
 if __name__ == "__main__":

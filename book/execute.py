@@ -86,6 +86,18 @@ def value(text: str) -> Any:
         return text
 
 
+def misfit(chapter: str, has: dict[str, Any], given: dict[str, Any]) -> str:
+    """Why the parameters are not the chapter's: a name that it lacks, or text for a number; empty where they are."""
+    for name, one in given.items():
+        if name not in has:
+            return unknown(f"`{chapter}` has no parameter", name, has)
+        default = value(has[name]["default"])
+        if isinstance(default, int | float) and one is not None and not isinstance(one, int | float):
+            kind = "True or False" if isinstance(default, bool) else "a number"
+            return f"`{name}` of `{chapter}` must be {kind}, as its default {default}; got {one!r}."
+    return ""
+
+
 def refuse(sentence: str) -> int:
     print(sentence, file=sys.stderr)
     return 2
@@ -115,8 +127,8 @@ def main() -> int:
             there = ", ".join(p.stem for p in sorted(source.parent.glob("*.ipynb")))
             return refuse(f"There is no chapter {Path(name).stem!r}; there are {there}.")
         has = papermill.inspect_notebook(source)
-        if wrong := [parameter for parameter in given if parameter not in has]:
-            return refuse(unknown(f"`{source.stem}` has no parameter", wrong[0], has))
+        if why := misfit(source.stem, has, given):
+            return refuse(why)
         parameters = {name: text for name, text in offered.items() if name in has} | given
         try:
             execute(source, asked.out / f"{source.stem}{asked.slug}.ipynb", parameters)

@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +130,41 @@ def test_a_page_weighs_less_than_a_megabyte(book: SimpleNamespace, site: str, br
             heavy[name] = sorted(((size, url) for url, size in got.items()), reverse=True)[:4]
         context.close()
     assert not heavy, heavy
+
+
+@pytest.mark.slow
+def test_the_archive_opens_from_a_disk(book: SimpleNamespace, browser: Any, tmp_path: Path) -> None:
+    """Unpacked and opened without a server: search, a player, a live figure, and nothing that is asked or fails."""
+    command = [sys.executable, "book/archive.py", str(tmp_path / "book.zip"), "--html", str(book.folder)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    with zipfile.ZipFile(tmp_path / "book.zip") as box:
+        box.extractall(tmp_path)
+    home, tab, noise = (tmp_path / "uspl-book").as_uri() + "/", browser.new_page(), []
+    tab.on("console", lambda m: noise.append((m.type, m.text)) if m.type in {"error", "warning"} else None)
+    tab.on("pageerror", lambda e: noise.append(("exception", str(e))))
+    tab.on("requestfailed", lambda r: noise.append(("failed", r.url)))
+    tab.on("request", lambda r: None if r.url.startswith((home, "data:", "blob:")) else noise.append(("asked", r.url)))
+    tab.goto(home + "index.html")
+    tab.wait_for_url("**/book/intro.html")  # the first page leads on
+    tab.wait_for_load_state("load")
+    tab.goto(home + "search.html?q=random+walk")
+    tab.wait_for_selector("#search-results li a", timeout=20_000)
+    found = tab.locator("#search-results li a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert any("04_random_walk" in href for href in found), found
+    tab.goto(home + "notebooks/04_random_walk.html")
+    figure = tab.locator("figure.uspl-live").first
+    figure.scroll_into_view_if_needed()
+    slider = figure.locator("input[type=range]").nth(1)
+    slider.wait_for()
+    before = figure.locator("canvas").last.evaluate("c => c.toDataURL()")
+    slider.evaluate("e => { e.value = e.min; e.dispatchEvent(new Event('input', {bubbles: true})); }")
+    tab.wait_for_timeout(500)
+    assert figure.locator("canvas").last.evaluate("c => c.toDataURL()") != before
+    tab.goto(home + "notebooks/01_data_preparation.html")
+    load = "e => new Promise(r => { e.onloadedmetadata = () => r(e.duration); e.onerror = () => r(0); e.load(); })"
+    assert tab.locator("audio, video").first.evaluate(load) > 0
+    assert not noise
+    tab.close()
 
 
 @pytest.mark.slow

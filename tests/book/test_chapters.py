@@ -157,6 +157,28 @@ def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("seed", "five", "`seed` of `04_random_walk` must be a number, as its default 1; got 'five'."),
+        ("n_clips", "[5]", "`n_clips` of `04_random_walk` must be a number, as its default "),
+        ("n-clips", "5", "`04_random_walk` has no parameter `n-clips` (is `n_clips` meant?); there are tier, data, "),
+        ("Beta", "5", "`04_random_walk` has no parameter `Beta` (is `beta` meant?); there are tier, data, "),
+    ],
+)
+def test_parameters_that_almost_fit_are_refused(name: str, given: str, says: str, tmp_path: Path) -> None:
+    done = execute("04_random_walk", "--out", str(tmp_path / "out"), "-p", name, given)
+    assert (done.returncode, done.stderr[: len(says)]) == (2, says)
+    assert not list(tmp_path.iterdir())
+
+
+def test_make_refuses_what_is_no_pair() -> None:
+    command = ["make", "-o", "install", "-o", "data", "run", "NB=04_random_walk", "P=beta 5", "VENV="]
+    done = subprocess.run([*command, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "`P` must hold pairs like beta=5; got `beta`." in done.stderr
+
+
 def test_make_refuses_a_misspelt_parameter() -> None:
     command = ["make", "-o", "install", "-o", "data", "run", "NB=04_random_walk", "P=n_clps=5", "VENV="]
     done = subprocess.run([*command, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -67,6 +67,13 @@ def test_every_dependency_has_a_lower_bound() -> None:
         assert any(s.operator == ">=" for s in requirement.specifier), f"{requirement} has no lower bound."
 
 
+def test_versions_that_are_known_to_fail_are_left_out() -> None:
+    wanted = everything()
+    for name, version in (("av", "16.0.0"), ("onnxscript", "0.5.7"), ("ipywidgets", "8.1.9"), ("yt-dlp", "2025.10.22")):
+        assert version not in wanted[name].specifier, name
+    assert wanted["yt-dlp"].extras == {"default"}
+
+
 def test_extras_repeat_nothing() -> None:
     names = [Requirement(line).name for lines in project()["optional-dependencies"].values() for line in lines]
     assert len(names) == len(set(names) - set(runtime()))
@@ -79,17 +86,17 @@ def test_versions_agree() -> None:
 
 
 def test_targets_that_are_named_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = ["README.md", "CONTRIBUTING.md", *(f"book/{p.name}" for p in (ROOT / "book").glob("*.md"))]
     for page in pages:
         text = (ROOT / page).read_text()
-        named = set(re.findall(r"(?:^|`)make ([a-z]+)\b", text, re.MULTILINE))
+        named = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)\b", text, re.MULTILINE))
         assert named <= targets, f"{page} names {sorted(named - targets)}."
 
 
 def test_help_lists_every_target() -> None:
     text = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
     done = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -15,6 +15,7 @@ from uspl.audio import RATE
 from uspl.audit.near_duplicates import dhash
 from uspl.core.errors import DataError
 from uspl.core.files import present
+from uspl.data.layouts.avsbench import layout
 from uspl.data.metadata import Line
 from uspl.media.decode import waveform
 from uspl.media.image import flat, still, thumbnail, upright
@@ -74,17 +75,18 @@ def video(root: Path, line: Line, seconds: int, told: str = "") -> ClipReport:
     homes = [home / part for home in (root / "raw_videos", data / "raw_videos") for part in (place, line.category, ".")]
     film = next((path for home in homes if (path := home / f"{line.name}.mp4").is_file()), None)
     one.counts["videos"] = int(film is not None)
-    home = data / "visual_frames" / place / line.name
-    frames = {k: home / f"{line.name}_{k}.png" for k in range(1, seconds + 1)}
-    sound = data / "audio_wav" / place / f"{line.name}.wav"
+    lies = layout(root, line.split)
+    frames = {k: lies.frame(line.category, line.name, k) for k in range(1, seconds + 1)}
+    sound = lies.sound("audio_wav", line.category, line.name)
     why = "" if sound.is_file() and any(file.is_file() for file in frames.values()) else _why(film, told)
     pictures = _pictures(one, root, frames, "frame", why)
-    _extra(one, home, seconds)
+    _extra(one, len(lies.seconds(line.category, line.name)), seconds)
     _look(one, pictures)
-    home, wanted = data / "gt_masks" / place / line.name, 1 if line.split == "train" else seconds
+    wanted = 1 if line.split == "train" else seconds
     if pictures:
-        masks = {k: home / f"{line.name}_{k}.png" for k in range(1, wanted + 1)}
-        _masks(one, _pictures(one, root, masks, "mask"), next(iter(pictures.values())).size)
+        masks = {k: lies.map("gt_masks", line.category, line.name, k) for k in range(1, wanted + 1)}
+        size = next(iter(pictures.values())).size
+        _masks(one, _pictures(one, root, masks, "mask"), size, binary=lies.binary)
     _sound(one, root, sound, seconds - SPARE, why)
     return one
 
@@ -147,12 +149,10 @@ def _pictures(one: ClipReport, root: Path, files: dict[int, Path], what: str, wh
     return found
 
 
-def _extra(one: ClipReport, home: Path, seconds: int) -> None:
+def _extra(one: ClipReport, frames: int, seconds: int) -> None:
     """A folder that holds more frames than the clip has seconds."""
-    if home.is_dir():
-        more = sum(path.suffix == ".png" for path in home.iterdir())
-        if more > seconds:
-            one.add("odd", f"{more} frames, {seconds} are expected")
+    if frames > seconds:
+        one.add("odd", f"{frames} frames, {seconds} are expected")
 
 
 def _look(one: ClipReport, pictures: dict[int, Image.Image]) -> None:
@@ -171,15 +171,15 @@ def _look(one: ClipReport, pictures: dict[int, Image.Image]) -> None:
     one.hashes = [bits for image in pictures.values() if (bits := dhash(image)) is not None]
 
 
-def _masks(one: ClipReport, masks: dict[int, Image.Image], side: tuple[int, int]) -> None:
-    """A mask has the size of its frame, two values, and marks something."""
+def _masks(one: ClipReport, masks: dict[int, Image.Image], side: tuple[int, int], *, binary: bool) -> None:
+    """A mask has the size of its frame, two values unless it names kinds, and marks something."""
     marked = {}
     for k, mask in masks.items():
         values = np.unique(np.asarray(mask))
         marked[k] = bool(values.any())
         if mask.size != side:
             one.add("odd", "mask {} is {}x{} pixels, its frame {}x{}".format(k, *mask.size, *side))
-        if len(values) > 2:
+        if binary and len(values) > 2:
             one.add("odd", f"mask {k} has {len(values)} values; a mask has two")
     empty = [k for k, some in marked.items() if not some]
     if empty:

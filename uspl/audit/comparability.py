@@ -15,7 +15,8 @@ CATEGORIES = frozenset(
         *("typing_on_computer_keyboard", "chainsawing_trees", "cap_gun_shooting", "lawn_mowing"),
     ]
 )
-OFFICIAL = {"AVSBench-S4": AVSBENCH, "VGG-SS": VGGSS}
+V1S = "v1s of AVSBench-semantic"
+OFFICIAL = {"AVSBench-S4": AVSBENCH, "VGG-SS": VGGSS, V1S: AVSBENCH}
 
 
 class Comparability(NamedTuple):
@@ -57,7 +58,10 @@ def compare_with_published(
         text = "Which of these pairs belong to VGG-SS cannot be said without its box file: name it with --boxes."
         return Comparability(False, 0, VGGSS["test"], text)
     there = f"{scored:,} of {wanted:,} test videos are there" if wanted else "it lists no test video"
-    if name == "Sounding Shapes":
+    if name == V1S:
+        says = "the videos of AVSBench-S4 with other masks; numbers published on AVSBench-S4 do not compare"
+        text = f"This is {name}, {says}: {there}"
+    elif name == "Sounding Shapes":
         text = f"Not AVSBench-S4 but Sounding Shapes; compare only with this repository's records: {there}"
     else:
         text = f"Neither AVSBench-S4 nor Sounding Shapes; no published number compares with scores on it: {there}"

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from uspl.audit import checksums
+from uspl.audit import checksums, packed
 from uspl.audit.clip_report import ClipReport, pair, video
-from uspl.audit.comparability import CATEGORIES, OFFICIAL, SECONDS, compare_with_published, which
+from uspl.audit.comparability import CATEGORIES, OFFICIAL, SECONDS, V1S, compare_with_published, which
 from uspl.audit.folder_report import FolderReport, Split
 from uspl.audit.near_duplicates import BITS, LIMIT, near_duplicates
 from uspl.core.errors import DataError
 from uspl.core.files import present
-from uspl.data.metadata import TABLE, listed, reasons, refusal
+from uspl.data.clip_names import misfit
+from uspl.data.layouts.recognise import recognise
+from uspl.data.metadata import TABLE, is_semantic, listed, reasons, refusal, table_file
 from uspl.data.sounding_shapes import MARKER
 
 
@@ -40,15 +42,22 @@ def examine(
     """
     home = Path(root)
     before = checksums.read(written) if written is not None else None
-    if (home / TABLE).is_file():
+    if table_file(home).is_file():
         found = _avsbench(home, progress)
     elif (home / "frames").is_dir() and (home / "audio").is_dir():
         found = _vggsound(home, boxes, progress)
     else:
-        raise DataError(home, f"holds no data set: {_expected(home)}")
+        raise DataError(home, _told(home, progress))
     if before is not None:
         found.changed = checksums.changes(found.files, before)
     return found
+
+
+def _told(home: Path, progress: bool) -> str:
+    """What a folder is that is not read, or what was expected instead."""
+    says = recognise(home) or f"holds no data set: {_expected(home)}"
+    archives = packed.parts(home)
+    return f"{says}; {packed.told(archives, progress=progress)}" if archives else says
 
 
 def _expected(home: Path) -> str:
@@ -56,9 +65,6 @@ def _expected(home: Path) -> str:
     if not home.is_dir():
         return f"{layouts}; there is no such folder"
     names = sorted(path.name + "/" * path.is_dir() for path in home.iterdir())
-    inner = next((name for name in names if (home / name / TABLE).is_file()), None)
-    if inner is not None:
-        return f"{layouts}; {TABLE} is in `{home / inner}`: name that folder"
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return f"{layouts}; it holds {', '.join(names[:5]) + more if names else 'nothing'}"
 
@@ -66,9 +72,10 @@ def _expected(home: Path) -> str:
 def _avsbench(home: Path, progress: bool) -> FolderReport:
     lines, told = listed(home), reasons(home)
     if not lines:
-        raise DataError(home / TABLE, "lists no clips")
+        raise DataError(table_file(home), "lists no clips")
     marker = home / MARKER
-    kind = which({line.category for line in lines if not line.refusal}, shapes=marker.is_file())
+    categories = {line.category for line in lines if not line.refusal}
+    kind = V1S if is_semantic(home) else which(categories, shapes=marker.is_file())
     seconds = _seconds(home, kind)
     jobs = [
         partial(video, home, line, seconds, told.get((line.split, line.category, line.name), ""))
@@ -80,7 +87,8 @@ def _avsbench(home: Path, progress: bool) -> FolderReport:
         if times[line] > 1:
             patient.add("odd", f"is listed {times[line]} times")
     lost = CATEGORIES - {line.category for line in lines} if kind == "AVSBench-S4" else frozenset()
-    files = {TABLE: checksums.of(home / TABLE)}
+    table = table_file(home)
+    files = {table.name: checksums.of(table)}
     return _diagnosis(kind, patients, files, lost)
 
 
@@ -91,7 +99,7 @@ def _seconds(home: Path, kind: str) -> int:
             return int(json.loads((home / MARKER).read_text())["seconds"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(home / MARKER, "is no marker of Sounding Shapes") from error
-    if kind == "AVSBench-S4":
+    if kind in ("AVSBench-S4", V1S):
         return SECONDS
     folders = (home / "s4_data" / "visual_frames").glob("*/*/*")
     many = Counter(sum(file.suffix == ".png" for file in folder.iterdir()) for folder in folders if folder.is_dir())
@@ -110,7 +118,10 @@ def _vggsound(home: Path, boxes: str | Path | None, progress: bool) -> FolderRep
         raise DataError(home, "holds no frames/<id>.jpg and no audio/<id>.wav")
     jobs = [partial(pair, home, split, id) for split, ids in (("train", train), ("test", test)) for id in ids]
     kind = "VGG-SS" if file is not None else "VGGSound"
-    return _diagnosis(kind, list(_all(jobs, progress)), {}, frozenset())
+    found = _diagnosis(kind, list(_all(jobs, progress)), {}, frozenset())
+    if test and held and held.isdisjoint(test):
+        found.verdict = found.verdict._replace(sentence=f"{found.verdict.sentence} {misfit(test, held)}.")
+    return found
 
 
 def _ids(file: Path) -> list[str]:

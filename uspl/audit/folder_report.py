@@ -7,7 +7,7 @@ from typing import Any
 from uspl.audit import checksums
 from uspl.audit.clip_report import KINDS
 from uspl.audit.comparability import Comparability
-from uspl.data.metadata import TABLE
+from uspl.data.metadata import SEMANTIC, TABLE
 
 SHOWN = 40  # clips in trouble that a report names; the rest are counted
 COUNTS = ("videos", "frames", "masks", "sounds")
@@ -69,7 +69,11 @@ class FolderReport:
                 }
                 for s in self.splits
             ],
-            "sha256": {"table": self.files.get(TABLE), "tree": checksums.tree(self.files), "files": len(self.files)},
+            "sha256": {
+                "table": self.files.get(TABLE, self.files.get(SEMANTIC)),
+                "tree": checksums.tree(self.files),
+                "files": len(self.files),
+            },
             "changed": [{"file": file, "what": what} for file, what in self.changed],
         }
 

@@ -48,12 +48,12 @@ def named_or_trained(
     checkpoint: str | Path | None, data: Path, train: Callable[[], USPL], *, device: str = "auto"
 ) -> USPL:
     """The model of a folder, or of an id on the hub; where none is named, the one that `train` makes of `data`."""
-    from uspl.data.metadata import TABLE
+    from uspl.data.metadata import table_file
     from uspl.model import USPL
 
     if checkpoint is not None:
         return USPL.from_pretrained(checkpoint, device=device)
-    if not (data / TABLE).is_file():
+    if not table_file(data).is_file():
         made = "`uspl.data.sounding_shapes()` makes some"
         raise ValueError(f"`{data}` holds no clips to train on; {made}, or name a trained model with --checkpoint.")
     return train()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from uspl.cli.arguments import exit_code
+from uspl.data.download.refusals import STANDING
 from uspl.data.prepare.jobs import Refused
 from uspl.data.prepare.vggsound import SHOWN, run
 
@@ -23,7 +24,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--scheduler", help="address of a Dask scheduler, whose workers see the same folders; default: this machine")
     add("--sleep", type=float, default=2.0, help="s between two downloads, up to twice as long; default 2")
     add("--rate", type=int, default=2_000_000, help="bytes a second of a download, at most; default 2000000")
-    add("--again", action="store_true", help="ask again for videos that were gone")
+    kinds = ", ".join(sorted(STANDING))
+    what = f"ask again for the videos of this class, which otherwise stand: {kinds}, or all; may be repeated"
+    add("--again", action="append", default=[], choices=[*sorted(STANDING), "all"], metavar="CLASS", help=what)
     add("--keep-videos", action="store_true", help="keep the downloaded videos, in .videos")
     add("--strict", action="store_true", help="exit with 1 when any clip needs a look")
     return parser
@@ -55,6 +58,9 @@ def _prepared(args: argparse.Namespace) -> int:
         print(says.encode(errors="backslashreplace").decode())
     if len(trouble) > SHOWN:
         print(f"  and {len(trouble) - SHOWN} more, in `{args.out / 'report.json'}`.")
+    standing = ", ".join(f"{report[kind]} {kind}" for kind in sorted(STANDING & report.keys()))
+    if standing:
+        print(f"Not asked for again: {standing}; --again CLASS does.")
     return 1 if trouble and args.strict else 0
 
 

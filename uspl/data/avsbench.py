@@ -13,8 +13,9 @@ from torch.utils.data import Dataset, get_worker_info
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
+from uspl.data.layouts.avsbench import layout
 from uspl.data.log_mel_pickle import log_mel
-from uspl.data.metadata import TABLE, bad_clips, read_table
+from uspl.data.metadata import bad_clips, read_table, table_file
 from uspl.media.decode import excerpt
 from uspl.media.image import label_map, picture
 
@@ -24,8 +25,10 @@ MISSING = "is missing; data_scripts/prepare_avsbench.py makes it from raw_videos
 class AVSBench(Dataset[Clip]):
     """One split of AVSBench-S4 as distributed, or of a folder that prepare_avsbench.py made (Sounding Shapes).
 
+    Of AVSBench-semantic, the subset v1s: the videos of AVSBench-S4, where every kind that a mask names is sounding.
+
     Args:
-        root: folder that holds `s4_meta_data.csv` and `s4_data/`.
+        root: folder that holds `s4_meta_data.csv` and `s4_data/`, or `metadata.csv` and `v1s/`.
         split: "train", "val", "test", or another split of the table.
         frames: "first" takes the first second of each video, "all" every second.
         size: pixels, side of frames and maps; files of another size are resized.
@@ -68,10 +71,11 @@ class AVSBench(Dataset[Clip]):
         self.root, self.split, self.size, self.seconds, self.sound = Path(root), split, size, seconds, sound
         self._cache: dict[int, Clip] = {}
         self._caches, self.extras = cache, extras
+        self._layout = layout(self.root, split)
         bad = bad_clips(self.root)
         listed = [row for row in read_table(self.root) if row["split"] == split][:limit]
         if not listed:
-            raise DataError(self.root / TABLE, f"lists no clip of the split `{split}`")
+            raise DataError(table_file(self.root), f"lists no clip of the split `{split}`")
         self.missing = [row["name"] for row in listed if (split, row["category"], row["name"]) in bad]
         if len(self.missing) == len(listed):
             raise DataError(self.root / "report.json", f"calls every clip of the split `{split}` bad")
@@ -104,35 +108,27 @@ class AVSBench(Dataset[Clip]):
         """Name, category and second of each pair; notes the sizes of their files."""
         pairs: list[tuple[str, str, int]] = []
         lacks: DataError | None = None
-        found = [self._seconds(name, category) for name, category in videos]
+        found = [self._layout.seconds(category, name) for name, category in videos]
         most = max(map(len, found))
         for (name, category), seconds in zip(videos, found, strict=True):
-            home, heard = self._at("visual_frames", category, name), self._heard(name, category)
+            heard = self._heard(name, category)
             absent = [k for k in range(1, max(most, 1) + 1) if k not in seconds]
             if absent or not heard.is_file():
                 whole = not seconds or not heard.is_file()
-                lacks = lacks or DataError(home / f"{name}_{absent[0]}.png" if absent else heard, MISSING)
+                lacks = lacks or DataError(self._layout.frame(category, name, absent[0]) if absent else heard, MISSING)
                 self.missing += [name] if whole else [f"{name}_{k}" for k in absent]
                 if whole:
                     continue
             for k in seconds[: 1 if frames == "first" else None]:
                 pairs.append((name, category, k))
-                png = home / f"{name}_{k}.png"
-                sizes.update(f"{name}_{k} {png.stat().st_size} {heard.stat().st_size}\n".encode())
+                seen = self._layout.frame(category, name, k)
+                sizes.update(f"{name}_{k} {seen.stat().st_size} {heard.stat().st_size}\n".encode())
         if lacks and not (partial and pairs):
             raise lacks
         return pairs
 
-    def _seconds(self, name: str, category: str) -> list[int]:
-        pictures = self._at("visual_frames", category, name).glob(f"{name}_[0-9]*.png")
-        return sorted(int(k) for p in pictures if (k := p.stem.rpartition("_")[2]).isdigit())
-
     def _heard(self, name: str, category: str) -> Path:
-        pickled = self.sound == "log_mel"
-        return self._at(f"audio_{self.sound}", category, f"{name}.{'pkl' if pickled else 'wav'}")
-
-    def _at(self, kind: str, *parts: str) -> Path:
-        return self.root.joinpath("s4_data", kind, self.split, *parts)
+        return self._layout.sound(f"audio_{self.sound}", category, name)
 
     def __len__(self) -> int:
         return len(self._ks)
@@ -141,16 +137,16 @@ class AVSBench(Dataset[Clip]):
         if index in self._cache:
             return self._cache[index]
         name, category, k = self._pair(index)
-        file = f"{name}_{k}.png"
         swap = self._sound("swap_wav", name, category, k) if self.extras else torch.zeros(0)
-        mask = label_map(self._at("gt_masks", category, name, file), self.size)
+        mask = label_map(self._layout.map("gt_masks", category, name, k), self.size)
+        objects = self._layout.map("objects", category, name, k)
         clip = Clip(
             id=f"{name}_{k}",
             category=category,
-            frame=picture(self._at("visual_frames", category, name, file), self.size),
+            frame=picture(self._layout.frame(category, name, k), self.size),
             wave=self._sound("audio_wav", name, category, k),
             mask=None if mask is None else mask > 0,
-            objects=label_map(self._at("objects", category, name, file), self.size) if self.extras else None,
+            objects=label_map(objects, self.size) if self.extras else None,
             swap=swap if len(swap) else None,
             inputs=self._block(name, category, k),
         )
@@ -160,7 +156,7 @@ class AVSBench(Dataset[Clip]):
 
     def _sound(self, kind: str, name: str, category: str, k: int) -> Float32[Tensor, " n"]:
         """The wave around second k; empty where there is no file (the pickles may have come without their sounds)."""
-        file = self._at(kind, category, f"{name}.wav")
+        file = self._layout.sound(kind, category, name)
         wave: Tensor = excerpt(file, k - 0.5, self.seconds, RATE) if file.is_file() else torch.zeros(0)
         return wave
 

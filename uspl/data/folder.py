@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from uspl.data.metadata import TABLE
+from uspl.data.metadata import table_file
 from uspl.data.sounding_photos import MARKER as PHOTOS_MARKER
 from uspl.data.sounding_photos import PHOTOS
 from uspl.data.sounding_shapes import MARKER, SHAPES, sounding_shapes
@@ -22,7 +22,7 @@ def open_folder(root: str | Path | None = None) -> Path:
     Raises:
         DataError: a folder that holds something else, or that cannot be written.
     """
-    if root is None or not (Path(root) / TABLE).is_file():
+    if root is None or not table_file(root).is_file():
         return sounding_shapes(root)
     folder = Path(root)
     if embedded_set(folder) != SHAPES:

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from uspl.core.errors import DataError
 from uspl.core.files import present
+from uspl.data.layouts.recognise import recognise
 
 TABLE = "s4_meta_data.csv"
 COLUMNS = ("name", "category", "split")
+V1S_COLUMNS = ("uid", "a_obj", "split", "label")
+SEMANTIC = "metadata.csv"  # AVSBench-semantic's table: its subset v1s is the videos of AVSBench-S4
 MORE = "\0"  # no column: where fields go for which the first line has no name
 LONGEST = 200  # bytes of a name: a file system allows 255, and files made from it add to it
 
@@ -24,24 +27,39 @@ class Line(NamedTuple):
     refusal: str = ""
 
 
+def is_semantic(root: Path) -> bool:
+    """Is it AVSBench-semantic with its subset v1s? A folder that holds AVSBench-S4 too is AVSBench-S4."""
+    return not (root / TABLE).is_file() and (root / SEMANTIC).is_file() and (root / "v1s").is_dir()
+
+
+def table_file(root: str | Path) -> Path:
+    """The table of a folder, AVSBench-S4's where there is none."""
+    return Path(root) / (SEMANTIC if is_semantic(Path(root)) else TABLE)
+
+
 def listed(root: Path) -> list[Line]:
     """Every line of the table; one that cannot be used says why, and stops no other.
 
     Raises:
         DataError: the table is missing, no text, separated by something else than commas, or lacks a column.
     """
-    table = root / TABLE
+    table = table_file(root)
     try:
         text = present(table).read_text(encoding="utf-8-sig", errors="surrogateescape")
     except DataError as error:
         if error.reason != "is missing":
             raise
+        if says := recognise(root):
+            raise DataError(root, says) from None
         wanted = "is missing; name the folder that holds it, or make Sounding Shapes there"
         raise DataError(table, f"{wanted}; the folder {_holds(root)}") from None
     except OSError as error:
         raise DataError(table, f"cannot be opened: {error.strerror}") from None
     lines = csv.DictReader(io.StringIO(text), restkey=MORE, restval="")
     try:
+        if table.name == SEMANTIC:
+            _columns(table, list(lines.fieldnames or ()), V1S_COLUMNS)
+            return [_line(_as_s4(line), lines.line_num) for line in lines if line["label"] == "v1s"]
         _columns(table, list(lines.fieldnames or ()))
         return [_line(line, lines.line_num) for line in lines]
     except csv.Error as error:
@@ -56,13 +74,18 @@ def _holds(root: Path) -> str:
     return f"holds {', '.join(names[:4])}{' and more' * (len(names) > 4)}" if names else "is empty"
 
 
-def _columns(table: Path, has: list[str]) -> None:
+def _as_s4(line: dict[str, str]) -> dict[str, str]:
+    """A line of AVSBench-semantic's table under the names of AVSBench-S4's."""
+    return line | {"name": line["uid"], "category": line["a_obj"]}
+
+
+def _columns(table: Path, has: list[str], wanted: tuple[str, ...] = COLUMNS) -> None:
     if any("\0" in column or not _utf8(column) for column in has):
         raise DataError(table, "is no table of comma-separated UTF-8 text")
     other = next((mark for mark in (";", "\t", "|") if len(has) == 1 and mark in has[0]), None)
     if other is not None:
         raise DataError(table, f"is separated by {other!r}; AVSBench-S4's table is separated by commas")
-    lack = [column for column in COLUMNS if column not in has]
+    lack = [column for column in wanted if column not in has]
     if lack:
         raise DataError(table, f"lacks the column `{lack[0]}`; it has {', '.join(has) or 'none'}")
 
@@ -81,9 +104,11 @@ def read_table(root: Path) -> list[dict[str, str]]:
     for line in listed(root):
         if line.refusal:
             text = "" if all(map(_utf8, line)) else "is no table of comma-separated UTF-8 text: it "
-            raise DataError(root / TABLE, text + line.refusal)
+            raise DataError(table_file(root), text + line.refusal)
         if line in rows:
-            raise DataError(root / TABLE, f"lists `{line.split}/{line.category}/{line.name}` twice; remove one line")
+            raise DataError(
+                table_file(root), f"lists `{line.split}/{line.category}/{line.name}` twice; remove one line"
+            )
         rows[line] = {column: getattr(line, column) for column in COLUMNS}
     return list(rows.values())
 

@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
 from uspl.data.metadata import stay
+from uspl.data.vggsound import LONGEST
 from uspl.media.decode import excerpt
 from uspl.media.image import picture
 
@@ -80,8 +82,13 @@ class WithSilence(Dataset[Clip]):
 def _read_pairs(table: Path) -> list[tuple[str, str]]:
     if not table.is_file():
         raise DataError(table, "is missing")
-    data = table.read_bytes()
-    text = (gzip.decompress(data) if table.suffix == ".gz" else data).decode("utf-8-sig")
+    try:
+        with gzip.open(table) if table.suffix == ".gz" else table.open("rb") as packed:
+            text = packed.read(LONGEST + 1).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(table, "is no table of comma-separated UTF-8 text") from error
+    if len(text) > LONGEST:
+        raise DataError(table, f"unpacks to more than {LONGEST} bytes")
     lines = csv.DictReader(io.StringIO(text))
     lack = {"video", "audio", "label"} - set(lines.fieldnames or ())
     if lack:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from uspl.config import Config
 from uspl.core.errors import DataError
 from uspl.data.avsbench import AVSBench
-from uspl.data.metadata import TABLE
+from uspl.data.metadata import table_file
 from uspl.data.silent_pairs import SilentPairs, WithSilence
 from uspl.data.vggsound import VGGSound
 from uspl.data.vggss import VGGSS
@@ -39,9 +39,9 @@ def training(cfg: Config, root: str | Path, *, train_list: str | Path | None = N
         DataError: no data set there, or what its reader refuses.
     """
     given: dict[str, Any] = {"size": cfg.image_size, "seconds": cfg.seconds}
-    if (Path(root) / TABLE).is_file() or not is_pairs(root):
+    if table_file(root).is_file() or not is_pairs(root):
         if train_list is not None:
-            raise ValueError(f"`train_list` is for VGGSound; `{root}` has its splits in `{TABLE}`.")
+            raise ValueError(f"`train_list` is for VGGSound; `{root}` has its splits in `{table_file(root).name}`.")
         given |= {"sound": cfg.sound, "partial": partial, "cache": True, "extras": False}
         frames: Literal["all", "first"] = "first" if cfg.train_frames == "first" else "all"
         train = AVSBench(root, "train", frames=frames, **given)

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
+from uspl.data.clip_names import misfit
 from uspl.data.metadata import stay
 from uspl.data.shards import Folder, Shards
 from uspl.media.decode import excerpt
@@ -70,13 +71,21 @@ class VGGSound(Dataset[Clip]):
         self._ids = np.intersect1d(wanted, self._store.ids)
         self._missing = np.setdiff1d(wanted, self._store.ids)
         if not len(self._ids):
-            raise DataError(list_file or root, f"names no training clip whose frame and sound are in `{root}`")
+            raise DataError(list_file or root, self._no_clip(named, wanted))
         if split != "all":
             held = np.argsort(_hashes(self._ids))[: max(2, len(self._ids) // 50)]
             self._ids = self._ids[np.sort(held)] if split == "val" else np.delete(self._ids, held)
         if not len(self._ids):
             raise DataError(list_file or root, f"names too few pairs in `{root}`: two are held out for validation")
         self.data_hash = self._store.digest(self._ids)
+
+    def _no_clip(self, named: np.ndarray, wanted: np.ndarray) -> str:
+        says = f"names no training clip whose frame and sound are in `{self.root}`"
+        if not len(wanted):
+            return f"{says}: all {len(named):,} are test clips of VGG-SS" if len(named) else says
+        if not len(self._store.ids):
+            return f"{says}: it holds no pair"
+        return f"{says}: {misfit(*([str(id, 'utf-8') for id in ids] for ids in (wanted, self._store.ids)))}"
 
     @property
     def ids(self) -> list[str]:

@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
-from uspl.data.metadata import TABLE, read_table, stay
+from uspl.data.clip_names import misfit
+from uspl.data.metadata import read_table, stay, table_file
 from uspl.media.decode import excerpt
 from uspl.media.image import picture
 from uspl.metrics.localization import boxes_to_map
@@ -33,7 +34,7 @@ class VGGSS(Dataset[Clip]):
 
     def __init__(self, root: str | Path, box_file: str | Path, *, size: int = 224, seconds: float = 3.0) -> None:
         self.root, self.size, self.seconds = Path(root), size, seconds
-        prepared = (self.root / TABLE).is_file()
+        prepared = table_file(self.root).is_file()
         homes = {r["name"]: Path(r["split"]) / r["category"] for r in read_table(self.root)} if prepared else None
         pairs: list[bytes] = []
         self.ids: list[str] = []
@@ -48,10 +49,16 @@ class VGGSS(Dataset[Clip]):
             else:
                 self.missing.append(id)
         if not pairs:
-            raise DataError(box_file, f"names no pair whose frame and sound are in `{self.root}`")
+            raise DataError(box_file, f"names no pair whose frame and sound are in `{self.root}`: {self._lack()}")
         # One block of bytes: processes that load clips share it, while a list is copied as it is read.
         self._pairs, self._ends = b"".join(pairs), np.cumsum([0, *map(len, pairs)])
         self.data_hash = sizes.hexdigest()[:12]
+
+    def _lack(self) -> str:
+        there = {path.stem for path in (self.root / "frames").glob("*.jpg")}
+        if fit := there.intersection(self.missing):
+            return f"{len(fit):,} frames are there, without their sounds"
+        return misfit(self.missing, there)
 
     @property
     def categories(self) -> list[str]:

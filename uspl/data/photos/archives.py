@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from uspl.core.archives import HARMLESS, RATIO, check_ratio, entries
 from uspl.core.errors import DataError
 from uspl.core.files import present
 
@@ -23,14 +24,14 @@ COMPRESSED, FOLDER, ZSTANDARD = 1, 2, 4  # flags of a node
 def members(path: str | Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of the wanted files of a package or an archive, in its order.
 
-    A link's bytes are those of the file it leads to; links that leave the archive are passed over.
+    A link's bytes are those of the file it leads to; one that leads nowhere is passed over.
 
     Args:
         path: a `.deb`, or a tar archive, packed with gzip, bzip2, xz or not at all.
         wanted: says of a name (without a leading `./`) whether to read it.
 
     Raises:
-        DataError: no such archive, or a damaged one.
+        DataError: no such archive, a damaged one, or one that is refused: see `uspl.core.archives`.
     """
     file = present(path)
     with file.open("rb") as source:
@@ -39,18 +40,23 @@ def members(path: str | Path, wanted: Callable[[str], bool]) -> Iterator[tuple[s
         inner = io.BytesIO(_data(path, source.read())) if head == AR else source
         try:
             with tarfile.open(fileobj=inner, mode="r:*") as box:
-                for entry in box:  # in the order of the archive: to go back means to unpack it again
-                    name = entry.name.removeprefix("./").lstrip("/")
-                    if not (entry.isfile() or entry.issym() or entry.islnk()) or not wanted(name):
+                size = file.stat().st_size
+                # In the order of the archive: to go back means to unpack it again.
+                for entry in entries(box, path, size, lambda name: wanted(_plain(name))):
+                    if entry.isdir():
                         continue
                     try:
                         one = box.extractfile(entry)
                     except KeyError:
                         continue
                     if one is not None:
-                        yield name, one.read()
+                        yield _plain(entry.name), one.read()
         except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, zlib.error):
             raise DataError(path, "cannot be read as an archive of tar files") from None
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./").lstrip("/")
 
 
 def _data(path: str | Path, package: bytes) -> bytes:
@@ -74,12 +80,16 @@ def _data(path: str | Path, package: bytes) -> bytes:
 
 def _by_dpkg(path: str | Path) -> bytes:
     """The tar archive inside a package that is packed with Zstandard, as Ubuntu's are: Python does not read that."""
-    done = None
     if shutil.which("dpkg-deb"):
-        done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True, check=False)
-    if done is None or done.returncode:
-        raise DataError(path, "is packed with Zstandard; unpack it with `dpkg -x` and name the folder")
-    return done.stdout
+        most = RATIO * Path(path).stat().st_size + HARMLESS
+        command = ["dpkg-deb", "--fsys-tarfile", str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
+            data = program.stdout.read(most + 1) if program.stdout is not None else b""
+            program.kill() if len(data) > most else program.wait()
+        check_ratio(path, "data.tar.zst", len(data), Path(path).stat().st_size)
+        if program.returncode == 0:
+            return data
+    raise DataError(path, "is packed with Zstandard; unpack it with `dpkg -x` and name the folder")
 
 
 def resources(path: str | Path, content: bytes | None = None) -> Iterator[tuple[str, bytes]]:
@@ -130,4 +140,14 @@ def _below(
         raise DataError(path, "is packed with Zstandard, which is not read here")
     if len(packed) < length:
         raise DataError(path, "is a damaged Qt resource file")
-    yield place, zlib.decompress(packed[4:]) if flags & COMPRESSED else packed
+    yield place, _unpacked(path, place, packed) if flags & COMPRESSED else packed
+
+
+def _unpacked(path: str | Path, place: str, packed: bytes) -> bytes:
+    """The bytes of a compressed resource, whose first four say how many they are, and may lie."""
+    worker = zlib.decompressobj()
+    data = worker.decompress(packed[4:], RATIO * len(packed) + HARMLESS)
+    check_ratio(path, place, len(data) + len(worker.unconsumed_tail), len(packed))
+    if not worker.eof:
+        raise DataError(path, "is a damaged Qt resource file")
+    return data

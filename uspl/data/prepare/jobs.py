@@ -34,7 +34,10 @@ class Job(NamedTuple):
 
 
 class Row(NamedTuple):
-    """How a clip went: "ok"; "silent" or "odd" (prepared, but look at it); "bad" (not prepared); "gone" (no video)."""
+    """How a clip went: "ok"; "silent" or "odd" (prepared, but look at it); "bad" (not prepared).
+
+    A video that did not come has the class of its refusal, a key of `uspl.data.download.refusals.KINDS`.
+    """
 
     id: str
     status: str = "ok"

@@ -1,0 +1,1 @@
+"""Where the files of a clip lie, and which data set a folder holds."""
