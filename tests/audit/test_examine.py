@@ -75,8 +75,9 @@ def test_sentences() -> None:
     assert "no published number compares" in sentence("another set", 3)
     none = compare_with_published("Sounding Shapes", {"val": 3}, {"val": 2})
     assert none.sentence == f"{SHAPES}it lists no test video."
-    assert which({"helicopter"}, shapes=False) == "AVSBench-S4"
-    assert which({"helicopter", "star_bell"}, shapes=False) == which(set(), shapes=False) == "another set"
+    assert which({"dog"}, embedded="Sounding Photos") == "Sounding Photos"
+    assert which({"helicopter"}) == "AVSBench-S4"
+    assert which({"helicopter", "star_bell"}) == which(set()) == "another set"
 
 
 def test_a_part_of_avsbench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from uspl.data.folder import MARKERS
+
 AVSBENCH = {"train": 3452, "val": 740, "test": 740}  # videos
 VGGSS = {"test": 5158}  # pairs
 SECONDS = 5  # frames of an AVSBench-S4 video
@@ -28,10 +30,10 @@ class Comparability(NamedTuple):
     sentence: str
 
 
-def which(categories: set[str], *, shapes: bool) -> str:
-    """The set that a table in AVSBench-S4's layout describes: by the marker of Sounding Shapes, or its categories."""
-    if shapes:
-        return "Sounding Shapes"
+def which(categories: set[str], *, embedded: str = "") -> str:
+    """The set that a table in AVSBench-S4's layout describes: the embedded one that is named, or by its categories."""
+    if embedded:
+        return embedded
     return "AVSBench-S4" if categories and categories <= CATEGORIES else "another set"
 
 
@@ -61,10 +63,10 @@ def compare_with_published(
     if name == V1S:
         says = "the videos of AVSBench-S4 with other masks; numbers published on AVSBench-S4 do not compare"
         text = f"This is {name}, {says}: {there}"
-    elif name == "Sounding Shapes":
-        text = f"Not AVSBench-S4 but Sounding Shapes; compare only with this repository's records: {there}"
+    elif name in MARKERS:
+        text = f"Not AVSBench-S4 but {name}; compare only with this repository's records: {there}"
     else:
-        text = f"Neither AVSBench-S4 nor Sounding Shapes; no published number compares with scores on it: {there}"
+        text = f"Neither AVSBench-S4 nor an embedded set; no published number compares with scores on it: {there}"
     return Comparability(False, scored, wanted, text + ("." if scored == wanted else "; evaluate with --partial."))
 
 

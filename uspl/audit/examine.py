@@ -19,9 +19,9 @@ from uspl.audit.near_duplicates import BITS, LIMIT, near_duplicates
 from uspl.core.errors import DataError
 from uspl.core.files import present
 from uspl.data.clip_names import misfit
+from uspl.data.folder import MARKERS, embedded_set
 from uspl.data.layouts.recognise import recognise
 from uspl.data.metadata import TABLE, is_semantic, listed, reasons, refusal, table_file
-from uspl.data.sounding_shapes import MARKER
 
 
 def examine(
@@ -73,9 +73,8 @@ def _avsbench(home: Path, progress: bool) -> FolderReport:
     lines, told = listed(home), reasons(home)
     if not lines:
         raise DataError(table_file(home), "lists no clips")
-    marker = home / MARKER
     categories = {line.category for line in lines if not line.refusal}
-    kind = V1S if is_semantic(home) else which(categories, shapes=marker.is_file())
+    kind = V1S if is_semantic(home) else which(categories, embedded=embedded_set(home))
     seconds = _seconds(home, kind)
     jobs = [
         partial(video, home, line, seconds, told.get((line.split, line.category, line.name), ""))
@@ -94,11 +93,12 @@ def _avsbench(home: Path, progress: bool) -> FolderReport:
 
 def _seconds(home: Path, kind: str) -> int:
     """Frames that a clip should have: 5 in AVSBench-S4, as made in our own set, in another as most clips have."""
-    if kind == "Sounding Shapes":
+    if kind in MARKERS:
+        marker = home / MARKERS[kind]
         try:
-            return int(json.loads((home / MARKER).read_text())["seconds"])
+            return int(json.loads(marker.read_text())["seconds"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(home / MARKER, "is no marker of Sounding Shapes") from error
+            raise DataError(marker, f"is no marker of {kind}") from error
     if kind in ("AVSBench-S4", V1S):
         return SECONDS
     folders = (home / "s4_data" / "visual_frames").glob("*/*/*")
