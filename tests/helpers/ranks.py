@@ -1,10 +1,13 @@
 """Trainings of seconds in several processes on one CPU (gloo), in float64 or float32, and all that each step saw."""
 
+import gc
+import hashlib
 import json
 import multiprocessing
 import os
 import pickle
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import torch
 from tests.helpers.models import brief
 from uspl.data.batch import Batch
 from uspl.experiments import methods
+from uspl.train import TrainingError, checkpoint
 from uspl.train.step import Step
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -45,6 +49,7 @@ def _one(rank: int, world: int, port: int, pipe: Any, work: Callable[..., Any], 
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": str(world)}
     torch.set_num_threads(1)
+    gc.freeze()  # what was imported is not looked through again after every training
     try:
         found = work(*given)
     except Exception as error:  # told to the test, which expects one or fails
@@ -67,31 +72,68 @@ def double() -> None:
     Batch.to = to  # type: ignore[method-assign]
 
 
-def trainings(data: Path, runs: Path, names: list[str], changes: dict[str, Any], exact: bool) -> dict[str, Any]:
-    """Train each method, and return by name: the losses, gradients and ids of each step, and the history."""
-    if exact:
-        double()
+def trainings(data: Path, runs: Path, names: list[str], changes: dict[str, Any]) -> dict[str, Any]:
+    """Train USPL in float32, as "float32", then each method in float64, all in this process; see `watched`."""
+    found = {"float32": watched(data, runs / "float32", "uspl", changes)}
+    double()
+    return found | {name: watched(data, runs / name, name, changes) for name in names}
+
+
+def watched(data: Path, runs: Path, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """A training: ids and gradients of each step, log.jsonl of both phases, record and weights."""
     steps: list[dict[str, Any]] = []
     real = Step.__call__
 
-    def watched(self: Step, batch: Any) -> Any:
+    def noted(self: Step, batch: Any) -> Any:
         losses = real(self, batch)
-        steps.append({"ids": batch.ids, "grads": _gradients(self.objective)})
+        named = {k.removeprefix("module."): p.grad for k, p in self.objective.named_parameters()}
+        steps.append({"ids": batch.ids, "grads": {k: g.clone() for k, g in named.items() if g is not None}})
         return losses
 
-    Step.__call__ = watched  # type: ignore[method-assign]
-    found = {}
-    for name in names:
-        steps.clear()
-        model, values = methods.train_or_load(
-            brief(**changes), data, method=name, runs=runs / name.replace("+", "-"), progress=False
-        )
-        lines = [json.loads(line) for log in sorted((runs / name).rglob("log.jsonl")) for line in log.open()]
-        found[name] = {"steps": list(steps), "log": lines, "values": values, "weights": model.state_dict()}
-    Step.__call__ = real  # type: ignore[method-assign]
-    return found
+    Step.__call__ = noted  # type: ignore[method-assign]
+    try:
+        model, values = methods.train_or_load(brief(**changes), data, method=name, runs=runs, progress=False)
+    finally:
+        Step.__call__ = real  # type: ignore[method-assign]
+    lines = [json.loads(line) for log in sorted(runs.rglob("log.jsonl"), reverse=True) for line in log.open()]
+    return {"steps": steps, "log": lines, "values": values, "weights": model.state_dict()}
 
 
-def _gradients(objective: Any) -> dict[str, torch.Tensor]:
-    named = {name.removeprefix("module."): p.grad for name, p in objective.named_parameters()}
-    return {name: grad.detach().clone() for name, grad in named.items() if grad is not None}
+def one_is_spoiled(data: Path, runs: Path) -> str:
+    """What a training says whose second step has a NaN in the images of the last process."""
+    real, calls = Step.__call__, iter(range(100))
+
+    def spoiled(self: Step, batch: Any) -> Any:
+        bad = next(calls) == 1 and self.ranks.rank == self.ranks.world - 1
+        return real(self, batch._replace(image=batch.image * float("nan")) if bad else batch)
+
+    Step.__call__ = spoiled  # type: ignore[method-assign]
+    try:
+        methods.train_or_load(brief(), data, runs=runs, progress=False)
+    except TrainingError as error:
+        return str(error)
+    finally:
+        Step.__call__ = real  # type: ignore[method-assign]
+    return "it went on"
+
+
+def one_is_late(data: Path, runs: Path) -> str:
+    """The hash of the weights of a training whose best epoch the last process loads a second later than the others."""
+    real = checkpoint.load_best
+
+    def late(folder: Path, model: Any) -> None:
+        time.sleep(float(torch.distributed.get_rank()))
+        real(folder, model)
+
+    checkpoint.load_best = late
+    try:
+        model, values = methods.train_or_load(brief(keep="best", epochs=3), data, runs=runs, progress=False)
+    finally:
+        checkpoint.load_best = real
+    assert values["kept"] < 3, "the last epoch is the best: this run proves nothing"
+    return hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.state_dict().values())).hexdigest()
+
+
+def troubles(data: Path, runs: Path) -> dict[str, str]:
+    """Both of the above, in one process."""
+    return {"spoiled": one_is_spoiled(data, runs / "spoiled"), "late": one_is_late(data, runs / "late")}

@@ -15,7 +15,7 @@ from uspl.core import device, progress
 from uspl.data import AVSBench
 from uspl.inference.predict import loader
 from uspl.model import USPL
-from uspl.train import checkpoint, loop, schedule
+from uspl.train import checkpoint, phase, schedule
 from uspl.train.losses import Objective, align
 
 
@@ -32,8 +32,14 @@ def test_trains_then_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(values["warmup"]["history"]) == 2
     assert len(checkpoint.snapshots(values["folder"])) == 2
     files = sorted(p.name for p in Path(values["folder"]).iterdir())
-    assert files == ["config.json", "model.safetensors", "record.json", "snapshots"]  # no resume file is left
-    monkeypatch.setattr(loop, "run_epoch", lambda *_, **__: pytest.fail("trained again"))
+    assert files == [
+        "config.json",
+        "log.jsonl",
+        "model.safetensors",
+        "record.json",
+        "snapshots",
+    ]
+    monkeypatch.setattr(phase, "run_epoch", lambda *_, **__: pytest.fail("trained again"))
     again, loaded = run(tmp_path, brief())
     assert equal(weights, again)
     assert loaded["history"] == values["history"]
@@ -59,14 +65,14 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     whole, _ = run(tmp_path / "whole", brief())
-    real, calls = loop.run_epoch, iter(range(100))
+    real, calls = phase.run_epoch, iter(range(100))
 
-    def interrupted(*given: Any, **named: Any) -> dict[str, float]:
+    def interrupted(*given: Any, **named: Any) -> None:
         if next(calls) == stop:
             raise KeyboardInterrupt
-        return real(*given, **named)
+        real(*given, **named)
 
-    monkeypatch.setattr(loop, "run_epoch", interrupted)
+    monkeypatch.setattr(phase, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts", brief())
     assert not list((tmp_path / "parts").rglob("*.part"))

@@ -146,7 +146,8 @@ def fit(
         given |= {"cfg": cfg, "clips": clips, "progress": progress and able.is_local_main_process}
         with remembered(model), synchronised(model, ranks), _teaching(model, plan), interruption.heeded() as heard:
             values = phase.trained(phase.prepared(model, objective, plan, folder, **given, heard=heard))
-        gc.collect()  # DistributedDataParallel leaves its hooks on the parameters for as long as it lives
+        if ranks.world > 1:
+            gc.collect()  # DistributedDataParallel leaves its hooks on the parameters for as long as it lives
         if interruption.STOP in heard:
             raise TrainingStopped(f"stopped by {interruption.STOP}; {plan.name} is complete and kept in `{folder}`.")
         return values
