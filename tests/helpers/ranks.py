@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.state import AcceleratorState
 
 from tests.helpers.models import brief
 from uspl.data.batch import Batch
@@ -137,3 +139,40 @@ def one_is_late(data: Path, runs: Path) -> str:
 def troubles(data: Path, runs: Path) -> dict[str, str]:
     """Both of the above, in one process."""
     return {"spoiled": one_is_spoiled(data, runs / "spoiled"), "late": one_is_late(data, runs / "late")}
+
+
+def stopped_then_shared(data: Path, runs: Path) -> dict[str, list[float]]:
+    """In float64, the losses of each step of a training by one process, and of one that it begins and all go on with.
+
+    What one does alone, the first process does while the others wait.
+    """
+    double()
+    changes: dict[str, Any] = {"batch_size": 4, "warmup_epochs": 1, "epochs": 2}
+    rank = os.environ["RANK"]
+    if rank == "0":
+        known = {k: os.environ.pop(k) for k in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")}
+        watched(data, runs / "alone", "uspl", changes)
+        real, calls = Step.__call__, iter(range(100))
+
+        def stopping(self: Step, batch: Any) -> Any:
+            if next(calls) == 4:  # the first batch of the second joint epoch, of two
+                signal.raise_signal(signal.SIGTERM)
+            return real(self, batch)
+
+        Step.__call__ = stopping  # type: ignore[method-assign]
+        try:
+            methods.train_or_load(brief(**changes), data, runs=runs / "together", progress=False)
+        except TrainingError:
+            (runs / "stopped").touch()
+        Step.__call__ = real  # type: ignore[method-assign]
+        AcceleratorState._reset_state(reset_partial_state=True)
+        os.environ |= known
+    while not (runs / "stopped").exists():
+        time.sleep(0.05)
+    resumed = watched(data, runs / "together", "uspl", changes)
+    assert len(resumed["steps"]) == 1, "most of the run was done before"
+    losses = {}
+    for name in ("alone", "together"):
+        logs = sorted((runs / name).rglob("log.jsonl"))
+        losses[name] = [json.loads(line).get("loss", 0.0) for log in logs for line in log.open()]
+    return losses

@@ -23,6 +23,8 @@ class TrainingError(RuntimeError):
 class TrainingStopped(TrainingError):
     """A signal asked the training to stop; the same command goes on from its checkpoint."""
 
+    exit_code = 128 + 15  # as of a process that SIGTERM ended
+
 
 class Step(NamedTuple):
     """What one step of training needs beside its batch."""
