@@ -13,6 +13,7 @@ from uspl.core.progress import TrainingProgress
 from uspl.core.ranks import Ranks
 from uspl.data.batch import Batch, flipped
 
+Losses = dict[str, Tensor]
 FETCH = 16  # steps on a GPU after which their losses are looked at: to look at each would make it wait
 
 
@@ -37,7 +38,7 @@ class Step(NamedTuple):
     moment: TrainingProgress
     ranks: Ranks
 
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, batch: Batch) -> Losses:
         """Descend once; returns the losses, where they were computed."""
         with self.accelerator.autocast():
             losses = self.objective(batch, self.generator, self.moment, self.ranks)
@@ -72,25 +73,27 @@ def run_epoch(
         TrainingError: a loss that is not finite; nothing of that step or later has been `seen`.
     """
     step.objective.train()
-    device, found = step.accelerator.device, list[tuple[list[str], dict[str, Tensor]]]()
-    for i, batch in enumerate(loader, first + 1):
+    device, waiting = step.accelerator.device, list[tuple[list[str], Losses]]()
+    for done, batch in enumerate(loader, first + 1):
         ours = batch.to(device)
-        found.append((batch.ids, step(flipped(ours, step.generator, step.ranks) if flip else ours)))
-        if len(found) == (1 if device.type == "cpu" else FETCH) or i == last:
-            rows = fetched([losses for _, losses in found], step.ranks)
-            for back, (row, (ids, _)) in enumerate(zip(rows, found, strict=True), 1 - len(found)):
-                if not math.isfinite(row["loss"]):
-                    names = ", ".join(id for part in step.ranks.all(ids) for id in part)
-                    raise TrainingError(
-                        f"the loss is {row['loss']} at step {i - 1 + back} on the clips {names}; "
-                        f"the last good checkpoint is kept in `{kept}`."
-                    )
-            found.clear()
-            seen(i, rows)
+        waiting.append((batch.ids, step(flipped(ours, step.generator, step.ranks) if flip else ours)))
+        if device.type == "cpu" or len(waiting) == FETCH or done == last:
+            seen(done, fetched(waiting, step.ranks, first=done - len(waiting), kept=kept))
+            waiting.clear()
 
 
-def fetched(losses: Sequence[dict[str, Tensor]], ranks: Ranks) -> list[dict[str, float]]:
-    """The losses of several steps as numbers, the mean over the processes."""
-    table = torch.stack([torch.stack([v.double() for v in row.values()]) for row in losses])
-    names = list(losses[0])
-    return [dict(zip(names, row, strict=True)) for row in ranks.mean(table).tolist()]
+def fetched(
+    waiting: Sequence[tuple[list[str], Losses]], ranks: Ranks, *, first: int, kept: Path
+) -> list[dict[str, float]]:
+    """The losses of several steps as numbers, the mean over the processes. Raises as `run_epoch`."""
+    table = torch.stack([torch.stack([v.double() for v in losses.values()]) for _, losses in waiting])
+    names = list(waiting[0][1])
+    rows = [dict(zip(names, row, strict=True)) for row in ranks.mean(table).tolist()]
+    for i, (row, (ids, _)) in enumerate(zip(rows, waiting, strict=True), first):
+        if not math.isfinite(row["loss"]):
+            clips = ", ".join(id for part in ranks.all(ids) for id in part)
+            raise TrainingError(
+                f"the loss is {row['loss']} at step {i} on the clips {clips}; "
+                f"the last good checkpoint is kept in `{kept}`."
+            )
+    return rows
