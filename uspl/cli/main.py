@@ -57,6 +57,7 @@ def train(
     partial: bool = False,
     phase: Literal["warmup", "full"] = "full",
     save_every: int = 0,
+    log_with: Literal["", "tensorboard", "wandb"] = "",
 ) -> None:
     """Train one configuration, or load it if it is there; prints the last validation mIoU.
 
@@ -66,10 +67,12 @@ def train(
         partial: train on the clips that are there although others are missing.
         phase: "warmup" stops after MMICL.
         save_every: steps after which a checkpoint is written; 0 writes one after each epoch only.
+        log_with: a tracker for what `log.jsonl` in the run's folder tells anyway; none by default.
     """
     from uspl.train.loop import train_or_load
 
-    how: dict[str, Any] = {"train_list": train_list, "partial": partial, "phase": phase, "save_every": save_every}
+    how: dict[str, Any] = {"train_list": train_list, "partial": partial, "phase": phase}
+    how |= {"save_every": save_every, "log_with": log_with}
     _, values = train_or_load(cfg, paths.data_folder(data), runs=runs, **how)
     if os.environ.get("RANK", "0") != "0":
         return

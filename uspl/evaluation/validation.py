@@ -20,7 +20,9 @@ def miou(
     """mIoU at 0.5 of each map: what the training loop shows after each epoch. Several processes share the clips."""
     device = next(model.parameters()).device
     total = torch.zeros(len(maps), dtype=torch.float64, device=device)
-    for batch, found in predict(model, _share(dataset, batch_size, ranks), maps=maps, batch_size=batch_size):
+    ours = _share(dataset, batch_size, ranks)
+    how: dict[str, Any] = {"batch_size": batch_size, "workers": model.cfg.workers}
+    for batch, found in predict(model, ours, maps=maps, **how):
         total += torch.stack([segmentation.iou(found[k] > 0.5, batch.mask > 0.5).sum().double() for k in maps])
     return dict(zip(maps, (ranks.sum(total) / len(dataset)).tolist(), strict=True))
 

@@ -129,11 +129,12 @@ def train_or_load(
     phase: str = "full",
     progress: bool | None = None,
     save_every: int = 0,
+    log_with: str = "",
 ) -> tuple[Any, dict[str, Any]]:
     """As `train.train_or_load`, of any method: a baseline learns for as many epochs as both phases of USPL, in one.
 
     Args:
-        cfg, data_root, train_list, partial, runs, phase, progress, save_every: see `train.train_or_load`.
+        cfg, data_root, train_list, partial, runs, phase, progress, save_every, log_with: see `train.train_or_load`.
         method: "uspl", a name of `METHODS`, or such a name with "+ogl".
 
     Returns:
@@ -142,11 +143,11 @@ def train_or_load(
     Raises:
         ValueError: an unknown `method`, or as `train.train_or_load`.
     """
-    how: dict[str, Any] = {"progress": progress, "save_every": save_every}
+    how: dict[str, Any] = {"progress": progress, "save_every": save_every, "log_with": log_with}
     if method == "uspl":
         how |= {"train_list": train_list, "partial": partial, "phase": phase}
         return loop.train_or_load(cfg, data_root, runs=runs, **how)
-    loop.check(cfg, save_every)
+    loop.check(cfg, save_every, log_with)
     base, _, addition = method.partition("+")
     cfg = schedule.canonical_config(cfg)
     clips = splits.training(cfg, data_root, train_list=train_list, partial=partial)

@@ -38,6 +38,7 @@ def train_or_load(
     phase: str = "full",
     progress: bool | None = None,
     save_every: int = 0,
+    log_with: str = "",
 ) -> tuple[USPL, dict[str, Any]]:
     """The trained model for `cfg` on `data_root`: loaded from `runs` if it is there, otherwise trained and kept.
 
@@ -50,6 +51,7 @@ def train_or_load(
         phase: "warmup" stops after the MMICL epochs; "full" goes on with Eq. 11.
         progress: show a progress bar with the losses and the validation mIoU; None shows it where a person looks.
         save_every: steps after which a checkpoint is written, beside the one after each epoch; 0 writes no others.
+        log_with: "tensorboard" or "wandb", a tracker of what `log.jsonl` tells anyway; empty: none.
 
     Several processes (`torchrun`) share each batch of `cfg.batch_size` and train the same model as one.
 
@@ -64,14 +66,15 @@ def train_or_load(
     """
     if phase not in ("warmup", "full"):
         raise ValueError(f"`phase` must be 'warmup' or 'full'; got {phase!r}.")
-    check(cfg, save_every)
+    check(cfg, save_every, log_with)
     asked, cfg = cfg, schedule.canonical_config(cfg)
     clips = splits.training(cfg, data_root, train_list=train_list, partial=partial)
     model = random_start(USPL, cfg)
     home, data, objective = paths.runs_folder(runs), clips.train.data_hash[:6], Objective(model)
     plan = schedule.warmup(cfg, clips.seconds)
     folder = home / f"warmup-{cfg.slug(*joint_fields())}-{data}"
-    how: dict[str, Any] = {"cfg": cfg, "clips": clips, "progress": progress, "save_every": save_every}
+    how: dict[str, Any] = {"cfg": cfg, "clips": clips, "progress": progress}
+    how |= {"save_every": save_every, "log_with": log_with}
     values = fit(model, objective, plan, folder, **how, ignore=joint_fields())
     if phase == "full" and cfg.epochs > 0:
         before = {"run": folder.name} | {k: values[k] for k in ("seconds", "history")}
@@ -83,12 +86,14 @@ def train_or_load(
     return model.to(choose_device(cfg.device)).eval(), values
 
 
-def check(cfg: Config, save_every: int = 0) -> None:
+def check(cfg: Config, save_every: int = 0, log_with: str = "") -> None:
     """Refuse, before anything is loaded, what cannot be trained by the processes that were started.
 
     Raises:
-        ValueError: a negative `save_every`, a batch that they cannot share equally, or a stray `WORLD_SIZE`.
+        ValueError: a negative `save_every`, a tracker that is not there, a batch that they cannot share equally, or a
+            stray `WORLD_SIZE`.
     """
+    accelerator.check_tracker(log_with)
     if save_every < 0:
         raise ValueError(f"`save_every` must be at least 0 steps; got {save_every}.")
     world = announced()
@@ -116,6 +121,7 @@ def fit(
     clips: splits.Training,
     progress: bool | None = None,
     save_every: int = 0,
+    log_with: str = "",
     ignore: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Load a finished phase into `model`, or train it, resuming where it stopped; one training at a time does it.
@@ -125,7 +131,7 @@ def fit(
         objective: a batch, a generator, a `TrainingProgress` and `Ranks` -> losses by name, "loss" to descend.
         plan: the phase.
         folder: where it is kept.
-        cfg, clips, save_every: see `train_or_load`.
+        cfg, clips, save_every, log_with: see `train_or_load`.
         progress: show a progress bar; None shows it where a person looks.
         ignore: fields in which a checkpoint may differ from `cfg`.
 
@@ -137,7 +143,7 @@ def fit(
     """
     progress = sys.stderr.isatty() or has_kernel() if progress is None else progress
     make_folder(folder.parent)
-    able = accelerator.start(cfg, model, plan)
+    able = accelerator.start(cfg, model, plan, folder, log_with)
     ranks = Ranks(able.process_index, able.num_processes)
     with _alone(folder, ranks):
         if ranks.from_first((folder / "record.json").is_file()):

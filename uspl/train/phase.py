@@ -89,6 +89,7 @@ def prepared(
         batch_sampler=batches,
         front_end=cfg.front_end,
         num_workers=cfg.workers,
+        persistent_workers=cfg.workers > 0,
         pin_memory=accelerator.device.type == "cuda",
     )
     # Learning rates, from the step at which the run stands
@@ -137,6 +138,7 @@ def trained(run: Run) -> dict[str, Any]:
         checkpoint.save_model(run.folder, run.model, cfg, values)
         checkpoint.drop_resume(run.folder)
     ranks.wait()
+    run.accelerator.end_training()
     run.accelerator.free_memory()
     return values | {"folder": str(run.folder)}
 
@@ -199,8 +201,9 @@ def _save(run: Run, state: dict[str, Any]) -> None:
 
 
 def _tell(run: Run, line: dict[str, Any]) -> None:
-    """A line of log.jsonl."""
+    """A line of log.jsonl, and the same for a tracker if there is one."""
     if run.accelerator.is_main_process:
         run.folder.mkdir(parents=True, exist_ok=True)
         with (run.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+    run.accelerator.log({k: v for k, v in line.items() if k != "step"}, step=line["step"])
