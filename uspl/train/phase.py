@@ -138,7 +138,8 @@ def trained(run: Run) -> dict[str, Any]:
         checkpoint.save_model(run.folder, run.model, cfg, values)
         checkpoint.drop_resume(run.folder)
     ranks.wait()
-    run.accelerator.end_training()
+    for tracker in run.accelerator.trackers:
+        tracker.finish()
     run.accelerator.free_memory()
     return values | {"folder": str(run.folder)}
 
