@@ -51,7 +51,7 @@ SMALL: dict[str, Any] = {
     "keep": "best",
     "device": "cpu",
 }
-PIECES, PAUSE = 10, 0.002  # a slow disk takes a file in so many pieces, with so many seconds between them
+PIECES, PAUSE = 10, 0.03  # a slow disk takes a file in so many pieces, with so many seconds between them
 
 
 def make_data(root: Path) -> None:
