@@ -152,7 +152,7 @@ class Config:
     # Machine
     device: str = _field("auto", phase=MACHINE)  # "auto", "cpu", "cuda", "cuda:1", ...
     fast: bool = _field(True, phase=MACHINE)  # numba kernels on the CPU; False, or USPL_FAST=0: plain PyTorch
-    workers: int = _field(0, COUNT, phase=MACHINE)  # processes that load clips; 0: see `train.phase.loading_processes`
+    workers: int = _field(0, COUNT, phase=MACHINE)  # processes that load clips
 
     # Evaluation, section 4.2
     binarise: Literal["half", "half_image", "minmax"] = _field("half", phase=MACHINE)  # Reading 17: M > 0.5

@@ -122,20 +122,6 @@ def test_the_log_has_a_line_for_each_step_and_each_epoch(tmp_path: Path) -> None
         assert sum(line["loss"] for line in steps[2 * i : 2 * i + 2]) / 2 == pytest.approx(epoch["loss"], abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("cores", "world", "held", "asked", "expected"),
-    [(8, 1, False, 0, 7), (8, 4, False, 0, 1), (64, 4, False, 0, 8), (1, 1, False, 0, 0), (8, 1, True, 0, 0)]
-    + [(8, 1, held, 3, 3) for held in (False, True)],
-)
-def test_clips_are_loaded_by_the_cores_that_are_left(
-    monkeypatch: pytest.MonkeyPatch, cores: int, world: int, held: bool, asked: int, expected: int
-) -> None:
-    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: range(cores), raising=False)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(world))
-    clips = AVSBench(sample(), "train", cache=held)
-    assert phase.loading_processes(brief(workers=asked), clips) == expected
-
-
 def test_the_warm_up_is_shared(tmp_path: Path) -> None:
     run(tmp_path, brief())
     run(tmp_path, brief(beta=2.0, lambda2=0.1))

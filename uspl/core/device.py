@@ -16,13 +16,6 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def spare_cores() -> int:
-    """Processor cores that this process may use, less the one that trains, shared with the others of one training."""
-    able = getattr(os, "sched_getaffinity", None)
-    cores = len(able(0)) if able else os.cpu_count() or 1
-    return max(0, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
-
-
 def visible_gpus(asked: Sequence[int] = (), *, device: str = "auto") -> list[str]:
     """GPUs as CUDA_VISIBLE_DEVICES names them, so that a process can be given one of them.
 

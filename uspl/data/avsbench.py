@@ -67,7 +67,7 @@ class AVSBench(Dataset[Clip]):
             raise ValueError(f"`seconds` must be 1 where `sound` is 'log_mel', a block a second; got {seconds}.")
         self.root, self.split, self.size, self.seconds, self.sound = Path(root), split, size, seconds, sound
         self._cache: dict[int, Clip] = {}
-        self.in_memory, self.extras = cache, extras
+        self._caches, self.extras = cache, extras
         bad = bad_clips(self.root)
         listed = [row for row in read_table(self.root) if row["split"] == split][:limit]
         if not listed:
@@ -154,7 +154,7 @@ class AVSBench(Dataset[Clip]):
             swap=swap if len(swap) else None,
             inputs=self._block(name, category, k),
         )
-        if self.in_memory and get_worker_info() is None:
+        if self._caches and get_worker_info() is None:
             self._cache[index] = clip
         return clip
 

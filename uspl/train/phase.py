@@ -5,7 +5,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,6 @@ from torch.utils.data import Subset
 from tqdm.auto import tqdm
 
 from uspl.config import Config
-from uspl.core.device import spare_cores
 from uspl.core.progress import TrainingProgress
 from uspl.core.ranks import Ranks
 from uspl.data import splits
@@ -75,10 +73,9 @@ def prepared(
     resumed = checkpoint.load_resume(folder, model, optimizer, generator) or {}
     state: dict[str, Any] = {"epoch": 0, "step": 0, "sums": {}, "history": [], "seconds": 0.0} | resumed
     # Clips: a frozen sound encoder runs once over all of them
-    fed = replace(cfg, workers=loading_processes(cfg, clips.train))
     with accelerator.main_process_first():
         data, val = (
-            embedding_cache.cache_embeddings(x, model.audio, fed, folder.parent, progress=progress)
+            embedding_cache.cache_embeddings(x, model.audio, cfg, folder.parent, progress=progress)
             for x in (clips.train, clips.val)
         )
     draw = schedule.Draw(data.ids, seconds=plan.seconds, generator=torch.Generator())
@@ -91,8 +88,8 @@ def prepared(
         data,
         batch_sampler=batches,
         front_end=cfg.front_end,
-        num_workers=fed.workers,
-        persistent_workers=fed.workers > 0,
+        num_workers=cfg.workers,
+        persistent_workers=cfg.workers > 0,
         pin_memory=accelerator.device.type == "cuda",
     )
     # Learning rates, from the step at which the run stands
@@ -105,12 +102,6 @@ def prepared(
         checkpoint.cut_log(folder, done)
     given = (accelerator, ranks, objective, optimizer, rates, loader, batches, generator, state, save_every, heard, bar)
     return Run(model, cfg, plan, folder, clips, val, *given)
-
-
-def loading_processes(cfg: Config, clips: Any) -> int:
-    """Of a training: `cfg.workers`; where that is 0, those that the machine has cores for, at most eight, unless the
-    clips stay in memory: another process would read and compute them again."""
-    return cfg.workers or (0 if getattr(clips, "in_memory", False) else min(8, spare_cores()))
 
 
 def trained(run: Run) -> dict[str, Any]:
