@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from uspl.core.ranks import ALONE, Ranks
 from uspl.kernels import affinity_autograd
 from uspl.kernels.affinity_autograd import D_MIN
 
@@ -135,6 +136,7 @@ def affinity_loss(
     balanced: bool = True,
     offs: Int[Tensor, "k 2"] | None = None,
     fast: bool = True,
+    ranks: Ranks = ALONE,
 ) -> Float[Tensor, ""]:
     r"""Eq. (6): affinity loss; like pixels are drawn together, unlike pixels apart.
 
@@ -152,6 +154,7 @@ def affinity_loss(
         balanced: as above; False takes one mean over all sure pairs (Reading 6).
         offs: some of the `offsets`, (K, 2), as a step of training draws them; None takes all.
         fast: take the twin of `kernels`, numba on a CPU, PyTorch that keeps little elsewhere; False: as it reads here.
+        ranks: processes that each hold some images of the batch; the mean of their losses is that of the batch.
 
     Returns:
         Scalar loss, at least 0.
@@ -168,12 +171,16 @@ def affinity_loss(
     """
     offs = offsets(r, metric=metric) if offs is None else offs
     if fast:
-        return affinity_autograd.loss(f_aff, y_tri, offs, reduce=reduce, balanced=balanced)
+        return affinity_autograd.loss(f_aff, y_tri, offs, reduce=reduce, balanced=balanced, ranks=ranks)
     label, d = affinity_labels(y_tri, r=r, offs=offs), distances(f_aff, offs, reduce=reduce)
     like, unlike = d[label == 1], -torch.log(-torch.expm1(-d[label == 0].clamp_min(D_MIN)))
+    n_like, n_unlike = ranks.mean(torch.tensor([len(like), len(unlike)], device=d.device))
+    least = 1 / ranks.world
     if not balanced:
-        return (like.sum() + unlike.sum()) / max(len(like) + len(unlike), 1)
-    return 0.5 * like.sum() / max(len(like), 1) + 0.5 * unlike.sum() / max(len(unlike), 1)
+        every: Tensor = (like.sum() + unlike.sum()) / (n_like + n_unlike).clamp_min(least)
+        return every
+    halves: Tensor = 0.5 * like.sum() / n_like.clamp_min(least) + 0.5 * unlike.sum() / n_unlike.clamp_min(least)
+    return halves
 
 
 def to_dense(a: Float[Tensor, "b k h w"], *, r: int, metric: str = "euclidean") -> Float[Tensor, "b n n"]:

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from uspl.core.ranks import ALONE, Ranks
+
 
 def sounding_map(f_a: Float[Tensor, "b c"], f_v: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
     r"""Eq. (1): coarse sounding map, the cosine of the sound with every image location.
@@ -63,6 +65,7 @@ def mmicl_loss(
     symmetric: bool = False,
     masked_denominator: bool = False,
     dropped: str = "exclude",
+    ranks: Ranks = ALONE,
 ) -> Float[Tensor, ""]:
     r"""Eq. (2): masked multiple-instance contrastive loss (MMICL).
 
@@ -79,6 +82,7 @@ def mmicl_loss(
         symmetric: add the same loss with images and sounds exchanged (Reading 9).
         masked_denominator: the positive in the denominator is masked too (Reading 9).
         dropped: "exclude" leaves dropped locations out of the maximum, "zero" gives them cosine 0 (Reading 10).
+        ranks: processes that each hold some pairs of the batch; B then counts all of them, and all get its loss.
 
     Returns:
         Scalar loss, at least 0 unless dropping makes it larger.
@@ -99,12 +103,13 @@ def mmicl_loss(
     if keep is not None and not keep.flatten(1).any(1).all():
         raise ValueError("`keep` must leave at least one location in every sample; got a sample with none.")
     a, v = F.normalize(f_a, dim=1), F.normalize(f_v, dim=1).flatten(2)
-    logits = torch.einsum("ic,jck->ijk", a, v).amax(2) / tau  # (B sounds, B images)
+    logits = torch.einsum("ic,jck->ijk", ranks.gather(a), v).amax(2) / tau  # (B sounds, own images)
+    logits = ranks.gather(logits.T).T  # (B sounds, B images)
     positive = logits.diagonal()
     if keep is not None:
         own = torch.einsum("ic,ick->ik", a, v)  # (B, h*w)
         own = own.masked_fill(~keep.flatten(1).to(own.device), -torch.inf if dropped == "exclude" else 0.0)
-        positive = own.amax(1) / tau
+        positive = ranks.gather(own.amax(1) / tau)
     if masked_denominator:
         logits = torch.diagonal_scatter(logits, positive)
     loss = (logits.logsumexp(1) - positive).mean()

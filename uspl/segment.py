@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from uspl.core.ranks import ALONE, Ranks
 from uspl.maps import normalise_map
 
 
@@ -31,7 +32,11 @@ def fuse(f_v: Float[Tensor, "b c h w"], m_crs: Float[Tensor, "b h w"]) -> Float[
 
 
 def segmentation_loss(
-    logits: Float[Tensor, "b h w"], m_fine: Float[Tensor, "b h w"], *, as_printed: bool = False
+    logits: Float[Tensor, "b h w"],
+    m_fine: Float[Tensor, "b h w"],
+    *,
+    as_printed: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Float[Tensor, ""]:
     r"""Eq. (10): the decoder learns the fine map by binary cross-entropy.
 
@@ -41,6 +46,7 @@ def segmentation_loss(
         logits: decoder output (B, h, w) before the sigmoid.
         m_fine: target (B, h, w) in [0, 1]; values below 0 are ignored (see `three_way`).
         as_printed: only the first term, as the paper prints it: all-ones then wins (Reading 15).
+        ranks: processes that each hold some images of the batch; the mean of their losses is that of the batch.
 
     Returns:
         Scalar loss, at least 0; 0 when every target is ignored.
@@ -54,7 +60,7 @@ def segmentation_loss(
     loss = -m_fine * F.logsigmoid(logits)
     if not as_printed:
         loss = loss - (1 - m_fine) * F.logsigmoid(-logits)
-    return loss.where(counted, 0).sum() / counted.sum().clamp_min(1)
+    return loss.where(counted, 0).sum() / ranks.mean(counted.sum()).clamp_min(1 / ranks.world)
 
 
 def three_way(m_fine: Float[Tensor, "b h w"], *, high: float, low: float) -> Float[Tensor, "b h w"]:

@@ -17,7 +17,7 @@ from uspl.data.splits import open_set
 from uspl.evaluation import evaluate
 from uspl.experiments import methods
 from uspl.inference import predict
-from uspl.train import loop
+from uspl.train import phase
 
 
 def golden(*names: str) -> tuple[Any, list[Tensor]]:
@@ -94,7 +94,7 @@ def test_trains_is_judged_and_loads(tmp_path: Path, method: str, monkeypatch: py
     _, found = next(predict.predict(model, clips, maps=("m",)))
     assert found["m"].shape[1:] == (cfg.image_size,) * 2
     assert 0 <= found["m"].min() <= found["m"].max() <= 1
-    monkeypatch.setattr(loop, "run_epoch", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(phase, "run_epoch", lambda *_, **__: pytest.fail("trained again"))
     again, _ = methods.train_or_load(cfg, sample(), method=method, runs=tmp_path, progress=False)
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in again.state_dict().items())
 

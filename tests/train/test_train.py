@@ -1,6 +1,7 @@
 """Section 3.4: one run trains, a second loads, a broken one goes on where it stopped; every refusal is a sentence."""
 
 import ctypes
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from uspl.core import device, progress
 from uspl.data import AVSBench
 from uspl.inference.predict import loader
 from uspl.model import USPL
-from uspl.train import checkpoint, loop, schedule
+from uspl.train import accelerator, checkpoint, phase, schedule
 from uspl.train.losses import Objective, align
 
 
@@ -32,8 +33,14 @@ def test_trains_then_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(values["warmup"]["history"]) == 2
     assert len(checkpoint.snapshots(values["folder"])) == 2
     files = sorted(p.name for p in Path(values["folder"]).iterdir())
-    assert files == ["config.json", "model.safetensors", "record.json", "snapshots"]  # no resume file is left
-    monkeypatch.setattr(loop, "run_epoch", lambda *_, **__: pytest.fail("trained again"))
+    assert files == [
+        "config.json",
+        "log.jsonl",
+        "model.safetensors",
+        "record.json",
+        "snapshots",
+    ]
+    monkeypatch.setattr(phase, "run_epoch", lambda *_, **__: pytest.fail("trained again"))
     again, loaded = run(tmp_path, brief())
     assert equal(weights, again)
     assert loaded["history"] == values["history"]
@@ -59,14 +66,14 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     whole, _ = run(tmp_path / "whole", brief())
-    real, calls = loop.run_epoch, iter(range(100))
+    real, calls = phase.run_epoch, iter(range(100))
 
-    def interrupted(*given: Any, **named: Any) -> dict[str, float]:
+    def interrupted(*given: Any, **named: Any) -> None:
         if next(calls) == stop:
             raise KeyboardInterrupt
-        return real(*given, **named)
+        real(*given, **named)
 
-    monkeypatch.setattr(loop, "run_epoch", interrupted)
+    monkeypatch.setattr(phase, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts", brief())
     assert not list((tmp_path / "parts").rglob("*.part"))
@@ -88,6 +95,31 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_clips(tmp_path: Path, mon
         run(tmp_path, cfg, phase="warmup")
     kept = list(tmp_path.glob("*/resume.safetensors"))
     assert len(kept) == 1  # of epoch 1, two steps each
+
+
+def test_one_process_may_train_in_both_precisions(tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16", "fp32"):
+        _, values = run(tmp_path / precision, brief(warmup_epochs=1, precision=precision), phase="warmup")
+        assert values["config"]["precision"] == precision
+
+
+def test_a_tracker_is_refused_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="`log_with` must be 'tensorboard' or 'wandb', or empty; got 'mlflow'"):
+        train.train_or_load(brief(), "/nowhere", log_with="mlflow")
+    monkeypatch.setitem(accelerator.TRACKERS, "wandb", lambda: False)
+    with pytest.raises(ValueError, match="`log_with` is 'wandb', which is not installed: `pip install wandb` brings"):
+        train.train_or_load(brief(), "/nowhere", log_with="wandb")
+
+
+def test_the_log_has_a_line_for_each_step_and_each_epoch(tmp_path: Path) -> None:
+    _, values = run(tmp_path, brief())
+    lines = [json.loads(line) for line in (Path(values["folder"]) / "log.jsonl").open()]
+    steps = [line for line in lines if "lr" in line]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4]  # two epochs of two
+    epochs = [{k: v for k, v in line.items() if k not in ("step", "epoch")} for line in lines if "lr" not in line]
+    assert epochs == values["history"]
+    for i, epoch in enumerate(epochs):
+        assert sum(line["loss"] for line in steps[2 * i : 2 * i + 2]) / 2 == pytest.approx(epoch["loss"], abs=1e-6)
 
 
 def test_the_warm_up_is_shared(tmp_path: Path) -> None:

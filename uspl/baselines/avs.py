@@ -99,7 +99,8 @@ class AVS(nn.Module):
 
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        return {"loss": visual_only.loss(self.logits(step.features, step.image, step.sound), step.mask)}
+        logits = self.logits(step.features, step.image, step.sound)
+        return {"loss": visual_only.loss(logits, step.mask, ranks=step.ranks)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The probability that a pixel sounds, in [0, 1]."""

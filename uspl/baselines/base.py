@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from uspl import align
 from uspl.config import Config
 from uspl.core.progress import TrainingProgress
+from uspl.core.ranks import ALONE, Ranks
 from uspl.data.batch import Batch, video_of
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
@@ -29,10 +30,12 @@ class StepInput(NamedTuple):
     labels: Tensor  # (B,), categories; empty where the method does not learn from them
     generator: torch.Generator
     progress: float  # share of the training that is over, in [0, 1)
+    ranks: Ranks = ALONE  # processes that each hold B pairs of the batch
 
-    def project(self) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c h w"]]:
-        """F_a and F_v, not normalised."""
-        return self.features.encode_sound(self.sound), self.features.encode_image(self.image)[1]
+    def project(self) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c h w"]]:
+        """F_a and F_v of the whole batch, not normalised."""
+        f_a, f_v = self.features.encode_sound(self.sound), self.features.encode_image(self.image)[1]
+        return self.ranks.gather(f_a), self.ranks.gather(f_v)
 
 
 class Method(Protocol):
@@ -65,9 +68,10 @@ def cosines(f_a: Float[Tensor, "j c"], f_v: Float[Tensor, "i c h w"], *, tau: fl
     return torch.einsum("ick,jc->ijk", F.normalize(f_v, dim=1).flatten(2), F.normalize(f_a, dim=1)) / tau
 
 
-def dropped(x: Float[Tensor, "*s"], p: float, generator: torch.Generator) -> Float[Tensor, "*s"]:
-    """Element-wise dropout: each number is 0 with probability `p`, in [0, 1), otherwise divided by 1 - p."""
-    keep = torch.rand(x.shape, generator=generator) >= p
+def dropped(x: Float[Tensor, "*s"], p: float, generator: torch.Generator, ranks: Ranks = ALONE) -> Float[Tensor, "*s"]:
+    """Element-wise dropout: each number is 0 with probability `p`, in [0, 1), otherwise divided by 1 - p. Several
+    processes draw for the whole batch."""
+    keep = ranks.rows(torch.rand((len(x) * ranks.world, *x.shape[1:]), generator=generator) >= p)
     return x * keep.to(x.device) / (1 - p)
 
 
@@ -133,11 +137,13 @@ class Peer(nn.Module):
         self.labels = {video: order[kind] for video, kind in zip(videos, clips.categories, strict=True)}
         self.method.set_num_classes(len(order))
 
-    def forward(self, batch: Batch, generator: torch.Generator, moment: TrainingProgress) -> dict[str, Tensor]:
-        """The losses of one step."""
+    def forward(
+        self, batch: Batch, generator: torch.Generator, moment: TrainingProgress, ranks: Ranks = ALONE
+    ) -> dict[str, Tensor]:
+        """The losses of one step; of several processes each gives losses whose mean is that of the whole batch."""
         known = [self.labels[video_of(id)] for id in batch.ids] if self.method.supervision == "label" else []
         labels = torch.tensor(known, dtype=torch.long, device=batch.image.device)
-        given = batch.image, batch.sound, batch.mask, labels, generator, moment.progress
+        given = batch.image, batch.sound, batch.mask, labels, generator, moment.progress, ranks
         losses: dict[str, Tensor] = self.method.losses(StepInput(self.features, *given))
         return losses
 

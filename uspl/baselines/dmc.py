@@ -98,7 +98,7 @@ class DMC(nn.Module):
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
         heard, _, centres = self._match(step.features, step.image, step.sound)
-        return {"loss": loss(heard, centres)}
+        return {"loss": loss(step.ranks.gather(heard), step.ranks.gather(centres))}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """Shares of the cluster whose centre is nearest to the sound, in [0, 1]."""

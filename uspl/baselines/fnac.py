@@ -87,8 +87,9 @@ class FNAC(Contrast):
         """ "loss"."""
         seen = step.features.stages(step.image)[3]
         if self.training and self.dropout:
-            seen = dropped(seen, self.dropout, step.generator)
+            seen = dropped(seen, self.dropout, step.generator, step.ranks)
         f_a, f_v = step.features.encode_sound(step.sound), step.features.project_v(seen).float()
+        f_a, f_v = step.ranks.gather(f_a), step.ranks.gather(f_v)
         with torch.autocast(f_v.device.type, enabled=False):
             weight = self.weight if step.progress >= self.start else 0.0
             return {"loss": self.loss(f_a, f_v, tau=self.tau, weight=weight)}

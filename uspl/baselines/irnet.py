@@ -20,6 +20,7 @@ from uspl.affinity import affinity, affinity_labels, draw_offsets
 from uspl.baselines.base import StepInput
 from uspl.baselines.cam import CAM
 from uspl.config import Config
+from uspl.core.ranks import ALONE, Ranks
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.maps import resize
 from uspl.pmv_aff import PMVAff
@@ -28,7 +29,11 @@ EPS = 1e-5  # in both logarithms and both counts, as published
 
 
 def terms(
-    a: Float[Tensor, "b k h w"], labels: UInt8[Tensor, "b k h w"], y_tri: UInt8[Tensor, "b h w"]
+    a: Float[Tensor, "b k h w"],
+    labels: UInt8[Tensor, "b k h w"],
+    y_tri: UInt8[Tensor, "b h w"],
+    *,
+    ranks: Ranks = ALONE,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
     r"""The three means of PSA: like pairs of background, like pairs of an object, unlike pairs.
 
@@ -40,6 +45,7 @@ def terms(
         a: affinities (B, K, h, w) in [0, 1] with the L1 norm as a mean over channels.
         labels: of the same pairs (B, K, h, w) in {0, 1, 255}; 255 is not counted.
         y_tri: three-way map (B, h, w): 0 is background.
+        ranks: processes that each hold some images of the batch; the means of theirs are those of the batch.
 
     Returns:
         Three scalars, each at least 0; 0 where there is no such pair.
@@ -48,12 +54,17 @@ def terms(
     like, unlike = -torch.log(a + EPS), -torch.log(1 + EPS - a)
     alike = labels == 1
     groups = ((like, alike & ground), (like, alike & ~ground), (unlike, labels == 0))
-    bg, fg, neg = (value.where(chosen, 0).sum() / (chosen.sum() + EPS) for value, chosen in groups)
+    least = EPS / ranks.world
+    bg, fg, neg = (value.where(chosen, 0).sum() / (ranks.mean(chosen.sum()) + least) for value, chosen in groups)
     return bg, fg, neg
 
 
 def loss(
-    a: Float[Tensor, "b k h w"], labels: UInt8[Tensor, "b k h w"], y_tri: UInt8[Tensor, "b h w"]
+    a: Float[Tensor, "b k h w"],
+    labels: UInt8[Tensor, "b k h w"],
+    y_tri: UInt8[Tensor, "b h w"],
+    *,
+    ranks: Ranks = ALONE,
 ) -> Float[Tensor, ""]:
     r"""Affinity loss of PSA and of IRNet, which are equal: :math:`L = bg / 4 + fg / 4 + neg / 2`, see `terms`.
 
@@ -64,7 +75,7 @@ def loss(
     >>> round(loss(torch.tensor([[[[0.5, 0.5, 0.0]]]]), labels, y).item(), 4)  # log 2 / 4 + log 2 / 2
     0.5198
     """
-    bg, fg, neg = terms(a, labels, y_tri)
+    bg, fg, neg = terms(a, labels, y_tri, ranks=ranks)
     return (bg + fg) / 4 + neg / 2
 
 
@@ -110,7 +121,7 @@ class IRNet(nn.Module):
             offs = draw_offsets(cfg.r, cfg.aff_offsets, metric=cfg.metric, generator=step.generator)
             f_aff = self.pmv_aff([s.detach() for s in stages]).float()
             a = affinity(f_aff, r=cfg.r, offs=offs, fast=cfg.fast)
-            l_aff = loss(a, affinity_labels(y_tri, r=cfg.r, offs=offs), y_tri)
+            l_aff = loss(a, affinity_labels(y_tri, r=cfg.r, offs=offs), y_tri, ranks=step.ranks)
         return {"loss": l_cam + l_aff, "cam": l_cam, "aff": l_aff}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:

@@ -97,7 +97,8 @@ class MSSL(nn.Module):
         stages, f_v = step.features.encode_image(step.image)
         heard = step.features.audio(step.sound)
         l_cam = self.cam.learn(stages[3], heard, step.labels)
-        seen, other = stages[3].mean((2, 3)), heard.roll(1, 0)
+        ranks = step.ranks
+        seen, other = stages[3].mean((2, 3)), ranks.rows(ranks.gather(heard).roll(1, 0))
         own, others = (self.judge(torch.cat((seen, h), 1)).squeeze(1).float() for h in (heard, other))
         l_pair, l_align = correspondence(own, others), torch.zeros_like(l_cam)
         if step.progress >= 0.5:
@@ -105,7 +106,7 @@ class MSSL(nn.Module):
             v = torch.einsum("bchw,bhw->bc", f_v, where) / where.sum((1, 2)).clamp_min(1e-8).unsqueeze(1)
             a = step.features.project_a(self.of_class(heard, self.cam.sound.weight[step.labels].detach()))
             with torch.autocast(v.device.type, enabled=False):
-                l_align = alignment(a.float(), v.float(), step.labels)
+                l_align = alignment(*(ranks.gather(x) for x in (a.float(), v.float(), step.labels)))
         return {"loss": l_cam + l_pair + l_align, "cam": l_cam, "pair": l_pair, "align": l_align}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:

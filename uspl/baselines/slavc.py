@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from uspl import align
 from uspl.baselines.base import StepInput, cosines, dropped
 from uspl.config import Config
+from uspl.core.ranks import ALONE, Ranks
 from uspl.encoders import projectors
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.encoders.sound import AudioEncoder
@@ -126,10 +127,10 @@ class SLAVC(nn.Module):
         if self.training:
             follow(self.target, step.features, momentum=self.momentum)
             follow(self.target_second, self.second, momentum=self.momentum)
-        own = self._project(step.features, self.second, step.image, step.sound, step.generator)
+        own = self._project(step.features, self.second, step.image, step.sound, step.generator, step.ranks)
         with torch.no_grad():
             sound = self._sound(step.features, step.sound)
-            target = self._project(self.target, self.target_second, step.image, sound, step.generator)
+            target = self._project(self.target, self.target_second, step.image, sound, step.generator, step.ranks)
         with torch.autocast(own.f_v1.device.type, enabled=False):
             return {"loss": loss(own, target, tau=self.tau)}
 
@@ -151,9 +152,12 @@ class SLAVC(nn.Module):
         image: Tensor,
         sound: Tensor,
         generator: torch.Generator | None,
+        ranks: Ranks = ALONE,
     ) -> Projected:
+        """The whole batch in both spaces."""
         seen, heard = features.stages(image)[3], features.audio(sound)
         if generator is not None and self.training and self.dropout:
-            seen = dropped(seen, self.dropout, generator)
+            seen = dropped(seen, self.dropout, generator, ranks)
         first = features.project_a(heard).float(), features.project_v(seen).float()
-        return Projected(*first, second["a"](heard).float(), second["v"](seen).float())
+        both = *first, second["a"](heard).float(), second["v"](seen).float()
+        return Projected(*(ranks.gather(x) for x in both))

@@ -94,8 +94,9 @@ class SSPL(nn.Module):
 
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
-        drawn = torch.rand(2, len(step.image), 3, 1, 1, generator=step.generator) * 0.8 - 0.4
-        gain, shift = drawn.to(step.image.device)
+        many = len(step.image) * step.ranks.world
+        drawn = torch.rand(2, many, 3, 1, 1, generator=step.generator) * 0.8 - 0.4
+        gain, shift = step.ranks.rows(drawn, dim=1).to(step.image.device)
         views = step.image, step.image.flip(3) * (1 + gain) + shift
         f_a, f_v = step.features.encode_sound(step.sound), [step.features.encode_image(view)[1] for view in views]
         with torch.autocast(f_a.device.type, enabled=False):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from uspl.baselines.base import StepInput
 from uspl.config import Config
+from uspl.core.ranks import ALONE, Ranks
 from uspl.encoders.audio_visual import AudioVisualEncoder
 from uspl.maps import resize
 from uspl.segment import ASPPFPNDecoder, segmentation_loss
@@ -41,7 +42,7 @@ def new_decoder(cfg: Config) -> ASPPFPNDecoder:
     return decoder
 
 
-def loss(logits: Float[Tensor, "b u v"], mask: Float[Tensor, "b s s"]) -> Float[Tensor, ""]:
+def loss(logits: Float[Tensor, "b u v"], mask: Float[Tensor, "b s s"], *, ranks: Ranks = ALONE) -> Float[Tensor, ""]:
     r"""Binary cross-entropy, mean over the annotated pixels.
 
     .. math:: L = -\mathrm{mean}\big(Y \log \sigma(x) + (1 - Y) \log(1 - \sigma(x))\big)
@@ -49,6 +50,7 @@ def loss(logits: Float[Tensor, "b u v"], mask: Float[Tensor, "b s s"]) -> Float[
     Args:
         logits: x (B, u, v), resized bilinearly to the mask.
         mask: Y (B, S, S): 0 or 1; -1 is not annotated and left out.
+        ranks: processes that each hold some images of the batch; the mean of their losses is that of the batch.
 
     Returns:
         Scalar, at least 0; 0 where nothing is annotated.
@@ -56,7 +58,7 @@ def loss(logits: Float[Tensor, "b u v"], mask: Float[Tensor, "b s s"]) -> Float[
     >>> round(loss(torch.zeros(2, 1, 1), torch.tensor([[[1.0]], [[-1.0]]])).item(), 4)  # log 2
     0.6931
     """
-    return segmentation_loss(resize(logits.float(), mask.shape[-1]), mask)
+    return segmentation_loss(resize(logits.float(), mask.shape[-1]), mask, ranks=ranks)
 
 
 class VisualOnly(nn.Module):
@@ -75,7 +77,7 @@ class VisualOnly(nn.Module):
     def losses(self, step: StepInput) -> dict[str, Tensor]:
         """ "loss"."""
         stages: Sequence[Tensor] = step.features.stages(step.image)
-        return {"loss": loss(self.decoder(stages), step.mask)}
+        return {"loss": loss(self.decoder(stages), step.mask, ranks=step.ranks)}
 
     def score(self, features: AudioVisualEncoder, image: Tensor, sound: Tensor) -> Float[Tensor, "b h w"]:
         """The probability that a pixel belongs to something that sounds, in [0, 1]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable
 from json import dumps
@@ -55,18 +56,26 @@ def train(
     train_list: Listed = None,
     partial: bool = False,
     phase: Literal["warmup", "full"] = "full",
+    save_every: int = 0,
+    log_with: Literal["", "tensorboard", "wandb"] = "",
 ) -> None:
     """Train one configuration, or load it if it is there; prints the last validation mIoU.
+
+    Under `torchrun` the processes share each batch. SIGUSR1 saves a checkpoint; SIGTERM saves one and stops.
 
     Args:
         partial: train on the clips that are there although others are missing.
         phase: "warmup" stops after MMICL.
+        save_every: steps after which a checkpoint is written; 0 writes one after each epoch only.
+        log_with: a tracker for what `log.jsonl` in the run's folder tells anyway; none by default.
     """
     from uspl.train.loop import train_or_load
 
-    _, values = train_or_load(
-        cfg, paths.data_folder(data), train_list=train_list, partial=partial, runs=runs, phase=phase
-    )
+    how: dict[str, Any] = {"train_list": train_list, "partial": partial, "phase": phase}
+    how |= {"save_every": save_every, "log_with": log_with}
+    _, values = train_or_load(cfg, paths.data_folder(data), runs=runs, **how)
+    if os.environ.get("RANK", "0") != "0":
+        return
     print(dumps(values["history"][-1] if values["history"] else {}))
 
 
@@ -213,9 +222,9 @@ def main(args: list[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="uspl", description=__doc__)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"uspl: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(getattr(error, "exit_code", 2)) from None
     except KeyboardInterrupt:
-        print("uspl: stopped; the same command goes on from the last finished epoch.", file=sys.stderr)
+        print("uspl: stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from uspl import audio
 from uspl.audio import RATE
+from uspl.core.ranks import ALONE, Ranks
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in [0, 1]
 
@@ -93,9 +94,11 @@ def sounds(clips: Sequence[Clip], *, front_end: str = "vggish") -> Float[Tensor,
     return torch.stack([c.inputs[f"wave/{front_end}"] for c in clips])
 
 
-def flipped(batch: Batch, generator: torch.Generator) -> Batch:
-    """Each image mirrored left to right, with its maps, with probability 1/2; the sound is mono and stays."""
-    chosen = (torch.rand(len(batch.ids), generator=generator) < 0.5).to(batch.image.device)
+def flipped(batch: Batch, generator: torch.Generator, ranks: Ranks = ALONE) -> Batch:
+    """Each image mirrored left to right, with its maps, with probability 1/2; the sound is mono and stays. Several
+    processes draw for the whole batch, and each takes what belongs to its clips."""
+    drawn = torch.rand(len(batch.ids) * ranks.world, generator=generator) < 0.5
+    chosen = ranks.rows(drawn).to(batch.image.device)
 
     def turn(x: Tensor) -> Tensor:
         return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)

@@ -3,15 +3,17 @@
 import hashlib
 import os
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from uspl.core.errors import DataError
-from uspl.data.metadata import stay
+from uspl.data.metadata import refusal, stay
 
-KINDS = (".jpg", ".wav")  # frame and sound of a clip
+KINDS = (".jpg", ".wav")  # frame and sound of a clip, as this library writes them
+READ = ((".jpg", ".jpeg", ".png"), (".wav", ".flac"))  # and as shards may hold them, in any case
 
 
 class File(NamedTuple):
@@ -58,6 +60,9 @@ def _stems(home: Path, kind: str) -> np.ndarray:
 class Shards:
     """Tar files of `<id>.jpg` and `<id>.wav`, indexed once and read by their places: nothing is unpacked.
 
+    Other people's shards are read too: frames that end in .jpeg or .png, sounds in .flac, upper case, and members that
+    lie in folders, which are not part of the id.
+
     The format is that of `webdataset`, whose own reader only goes through shards in order; a training draws clips.
 
     Args:
@@ -66,17 +71,24 @@ class Shards:
     `ids`: bytes (n,), sorted, of the clips that have both.
 
     Raises:
-        DataError: a damaged shard, an id that stands twice, or a member that is a link, a device, or has a path.
+        DataError: a damaged shard, an id that stands twice, a member that is a link, a device, or leads out of the
+            folder, or no pair at all; the sentence then says how the members end.
     """
 
     def __init__(self, files: list[Path]) -> None:
         self.files = files
         tables = [_places(i, file) for i, file in enumerate(files)]
         # A row: shard, start and size of the frame, start and size of the sound.
-        names = np.concatenate([names for names, _ in tables])
-        places = np.concatenate([places for _, places in tables])
+        names, places, kinds = (np.concatenate([table[k] for table in tables]) for k in range(3))
+        if not len(names):
+            ends = Counter[str]()
+            for table in tables:
+                ends += table[3]
+            there = ", ".join(f"{end or 'no ending'} ({n})" for end, n in ends.most_common(8)) or "none"
+            wanted = " and a sound ".join(f"({', '.join(ends)})" for ends in READ)
+            raise DataError(files[0].parent, f"has shards without a frame {wanted} of one clip; members end in {there}")
         order = np.argsort(names, kind="stable")
-        self.ids, self.places = names[order], places[order]
+        self.ids, self.places, self.kinds = names[order], places[order], kinds[order]
         twice = np.flatnonzero(self.ids[1:] == self.ids[:-1])
         if len(twice):
             a, b = (files[self.places[twice[0] + i, 0]] for i in (0, 1))
@@ -84,11 +96,13 @@ class Shards:
 
     def read(self, id: bytes) -> tuple[File, File]:
         """Frame and sound of a clip."""
-        shard, *places = self.places[np.searchsorted(self.ids, id)].tolist()
+        row = np.searchsorted(self.ids, id)
+        shard, *places = self.places[row].tolist()
+        kinds = [ends[k] for ends, k in zip(READ, self.kinds[row], strict=True)]
         file, name = self.files[shard], str(id, "utf-8")
         found = []
         with file.open("rb") as tar:
-            for kind, start, size in zip(KINDS, places[::2], places[1::2], strict=True):
+            for kind, start, size in zip(kinds, places[::2], places[1::2], strict=True):
                 tar.seek(start)
                 found.append(File(f"{file}:{name}{kind}", tar.read(size)))
         return found[0], found[1]
@@ -101,35 +115,40 @@ class Shards:
         return sums.hexdigest()[:12]
 
 
-def _places(shard: int, file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (n,) and places (n, 5) of the clips of one shard."""
-    found: dict[str, dict[str, tuple[int, int]]] = {}
+def _places(shard: int, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, Counter[str]]:
+    """Ids (n,), places (n, 5) and endings (n, 2) of the clips of one shard, and how all of its members end."""
+    found: dict[str, dict[int, tuple[int, int, int]]] = {}
+    ends = Counter[str]()
     try:
         with tarfile.open(file, "r:") as tar:
             for member in tar:
-                id, kind = _member(member, file)
-                if kind in KINDS:
-                    if kind in found.setdefault(id, {}):
-                        raise DataError(file, f"holds {member.name!r} twice")
-                    found[id][kind] = member.offset_data, member.size
+                id, end = _member(member, file)
+                ends[end] += member.isfile()
+                for part, known in enumerate(READ):
+                    if end in known and found.setdefault(id, {}).setdefault(part, (0, 0, 0))[0]:
+                        raise DataError(file, f"holds {member.name!r} twice, or beside another of that clip")
+                    if end in known:
+                        found[id][part] = member.offset_data, member.size, known.index(end)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataError(file, f"is no whole tar file ({error})") from error
-    end = file.stat().st_size
-    whole = {id: parts for id, parts in found.items() if len(parts) == len(KINDS)}
-    rows = [(shard, *parts[".jpg"], *parts[".wav"]) for parts in whole.values()]
-    if any(max(row[1] + row[2], row[3] + row[4]) > end for row in rows):
+    size = file.stat().st_size
+    whole = {id: parts for id, parts in found.items() if len(parts) == len(READ)}
+    rows = [(shard, *parts[0][:2], *parts[1][:2]) for parts in whole.values()]
+    kinds = np.array([(parts[0][2], parts[1][2]) for parts in whole.values()], np.uint8).reshape(-1, 2)
+    if any(max(row[1] + row[2], row[3] + row[4]) > size for row in rows):
         raise DataError(file, "is no whole tar file (it ends inside a clip)")
-    return np.array([id.encode() for id in whole], "S"), np.array(rows, np.int64).reshape(-1, 5)
+    return np.array([id.encode() for id in whole], "S"), np.array(rows, np.int64).reshape(-1, 5), kinds, ends
 
 
 def _member(member: tarfile.TarInfo, file: Path) -> tuple[str, str]:
-    """Id and kind of a member; what could lead out of a folder is refused though nothing is unpacked."""
+    """Id and ending of a member; what could lead out of a folder is refused though nothing is unpacked."""
     name = member.name.removeprefix("./")
-    if member.isdir() and name in ("", "."):
+    plain, dot, end = name.rpartition("/")[2].partition(".")
+    if member.isdir() and (name in ("", ".") or not dot):
         return "", ""
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         kind = "link" if member.issym() or member.islnk() else "folder" if member.isdir() else "special file"
         raise DataError(file, f"holds {member.name!r}, a {kind}; a shard holds plain files only")
-    stay(name, file)
-    id, dot, kind = name.partition(".")
-    return id, f"{dot}{kind}"
+    if any(refusal(part) for part in name.split("/")):
+        stay(name, file)
+    return plain, f"{dot}{end}".lower()

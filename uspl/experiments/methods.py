@@ -128,11 +128,13 @@ def train_or_load(
     runs: str | Path | None = None,
     phase: str = "full",
     progress: bool | None = None,
+    save_every: int = 0,
+    log_with: str = "",
 ) -> tuple[Any, dict[str, Any]]:
     """As `train.train_or_load`, of any method: a baseline learns for as many epochs as both phases of USPL, in one.
 
     Args:
-        cfg, data_root, train_list, partial, runs, phase, progress: see `train.train_or_load`.
+        cfg, data_root, train_list, partial, runs, phase, progress, save_every, log_with: see `train.train_or_load`.
         method: "uspl", a name of `METHODS`, or such a name with "+ogl".
 
     Returns:
@@ -141,9 +143,11 @@ def train_or_load(
     Raises:
         ValueError: an unknown `method`, or as `train.train_or_load`.
     """
+    how: dict[str, Any] = {"progress": progress, "save_every": save_every, "log_with": log_with}
     if method == "uspl":
-        given: dict[str, Any] = {"train_list": train_list, "partial": partial, "phase": phase, "progress": progress}
-        return loop.train_or_load(cfg, data_root, runs=runs, **given)
+        how |= {"train_list": train_list, "partial": partial, "phase": phase}
+        return loop.train_or_load(cfg, data_root, runs=runs, **how)
+    loop.check(cfg, save_every, log_with)
     base, _, addition = method.partition("+")
     cfg = schedule.canonical_config(cfg)
     clips = splits.training(cfg, data_root, train_list=train_list, partial=partial)
@@ -151,6 +155,6 @@ def train_or_load(
     model.set_labels(clips.train)
     plan = schedule.baseline_plan(cfg, base, "first" if model.method.supervision == "mask" else clips.seconds)
     folder = paths.runs_folder(runs) / f"{base}-{cfg.slug()}-{clips.train.data_hash[:6]}"
-    values = loop.fit(model, model, plan, folder, cfg=cfg, clips=clips, progress=progress)
+    values = loop.fit(model, model, plan, folder, cfg=cfg, clips=clips, **how)
     model = add(addition, model) if addition else model
     return model.to(choose_device(cfg.device)).eval(), values

@@ -47,12 +47,12 @@ class MapModel(Protocol):
         """As `nn.Module.parameters`."""
 
 
-def loader(dataset: Dataset[Clip], *, batch_size: int, front_end: str, **options: Any) -> DataLoader[Batch]:
+def loader(dataset: Dataset[Clip], *, front_end: str, **options: Any) -> DataLoader[Batch]:
     """A DataLoader of `Batch`; `options` go to torch's DataLoader."""
     # A generator of its own: otherwise each pass over the clips would draw from the reader's.
     options = {"generator": torch.Generator()} | options
     join = partial(collate, front_end=front_end)
-    return DataLoader(dataset, batch_size=batch_size, collate_fn=join, **options)  # type: ignore[arg-type]
+    return DataLoader(dataset, collate_fn=join, **options)  # type: ignore[arg-type]
 
 
 def predict(

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from uspl.core.ranks import ALONE, Ranks
 from uspl.kernels import dispatch
 
 # Identical features with different labels: d is held here, so -log(1 - A) stops at 11.5 instead of infinity.
@@ -65,9 +66,10 @@ def loss(
     *,
     reduce: str = "mean",
     balanced: bool = True,
+    ranks: Ranks = ALONE,
 ) -> Float[Tensor, ""]:
     """The twin of `affinity.affinity_loss`: Eq. (6) on these offsets, in the memory of the features."""
-    value: Tensor = _Loss.apply(f, y_tri, offs, scale_of(f, reduce), balanced, dispatch.usable(f))
+    value: Tensor = _Loss.apply(f, y_tri, offs, scale_of(f, reduce), balanced, dispatch.usable(f), ranks)
     return value
 
 
@@ -102,20 +104,22 @@ class _Loss(torch.autograd.Function):
     """Keeps the features and one number per pair, its grad_d: the distances need not be made again."""
 
     @staticmethod
-    def forward(ctx: Any, f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, balanced: bool, fast: bool) -> Tensor:
+    def forward(
+        ctx: Any, f: Tensor, y_tri: Tensor, offs: Tensor, scale: float, balanced: bool, fast: bool, ranks: Ranks
+    ) -> Tensor:
         x = _channels_last(f)
         if fast:
             sums, grad_d = dispatch.loss(x, y_tri, offs, scale, D_MIN)
         else:
             sums, grad_d = loss_sums(x, y_tri, offs, scale)
-        numbers = sums[2:] if balanced else sums[2:].sum().expand(2)
-        share = (0.5 if balanced else 1.0) / numbers.clamp_min(1)
+        numbers = ranks.mean(sums[2:] if balanced else sums[2:].sum().expand(2))
+        share = (0.5 if balanced else 1.0) / numbers.clamp_min(1 / ranks.world)
         ctx.save_for_backward(x, offs, grad_d, share)
         ctx.fast = fast
         return (share * sums[:2]).sum().to(f.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None, None]:
         only_once("affinity_loss")
         x, offs, grad_d, share = ctx.saved_tensors
         like, unlike = (share * grad).to(x.dtype)
@@ -123,7 +127,7 @@ class _Loss(torch.autograd.Function):
             grad_f = dispatch.distance_gradient(x, offs, grad_d, float(like), float(unlike))
         else:
             grad_f = _grad_features(x, offs, grad_d * torch.where(grad_d > 0, like, unlike))
-        return grad_f.permute(0, 3, 1, 2), None, None, None, None, None
+        return grad_f.permute(0, 3, 1, 2), None, None, None, None, None, None
 
 
 def scale_of(f: Tensor, reduce: str) -> float:

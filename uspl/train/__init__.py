@@ -2,6 +2,6 @@
 
 from uspl.train.loop import train_or_load
 from uspl.train.losses import Objective, total_loss
-from uspl.train.step import TrainingError
+from uspl.train.step import TrainingError, TrainingStopped
 
-__all__ = ["Objective", "TrainingError", "total_loss", "train_or_load"]
+__all__ = ["Objective", "TrainingError", "TrainingStopped", "total_loss", "train_or_load"]

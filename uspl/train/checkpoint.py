@@ -1,6 +1,7 @@
 """Checkpoints: safetensors written whole or not at all, with the configuration beside them; never a pickle."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,15 +84,25 @@ def load_best(folder: Path, model: nn.Module) -> None:
         model.load_state_dict(load_file(folder / "best.safetensors"))
 
 
-def save_resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Write one file from which the phase goes on: weights, Adam's moments, and `state` as JSON in the header."""
+def save_resume(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    generator: torch.Generator,
+) -> None:
+    """Write one file from which the phase goes on: weights, Adam's moments, the state of the random draws, and `state`
+    as JSON in the header."""
     tensors = {f"model.{k}": v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{i}.{k}": v.detach().cpu().contiguous() for k, v in moments.items()}
+    tensors["draws.generator"] = generator.get_state()
     write_bytes(folder / "resume.safetensors", save(tensors, metadata={"state": json.dumps(state)}))
 
 
-def load_resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
+def load_resume(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+) -> dict[str, Any] | None:
     """Load what `save_resume` wrote and return its `state`; None where there is nothing."""
     path = folder / "resume.safetensors"
     if not path.is_file():
@@ -106,6 +117,8 @@ def load_resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
             kind, rest = key.split(".", 1)
             if kind == "model":
                 weights[rest] = file.get_tensor(key)
+            elif kind == "draws":
+                generator.set_state(file.get_tensor(key))
             else:
                 i, name = rest.split(".", 1)
                 moments.setdefault(int(i), {})[name] = file.get_tensor(key)
@@ -118,6 +131,27 @@ def drop_resume(folder: Path) -> None:
     """Remove what a finished phase no longer needs."""
     for name in ("resume.safetensors", "best.safetensors"):
         (folder / name).unlink(missing_ok=True)
+
+
+def drop_parts(folder: Path) -> None:
+    """Remove files that a process was writing when it was killed; none may be writing there."""
+    for part in (*folder.glob(".*.part"), *folder.glob("snapshots/.*.part")):
+        part.unlink(missing_ok=True)
+
+
+def cut_log(folder: Path, step: int) -> None:
+    """Take from log.jsonl what came after `step`: a resumed run says it again."""
+    file = folder / "log.jsonl"
+    if file.is_file():
+        lines = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
+        write_text(file, "".join(f"{line}\n" for line in lines))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:  # cut off by a kill
+        return math.inf
 
 
 def _weights(model: nn.Module) -> bytes:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from uspl import align
 from uspl.affinity import affinity_loss, draw_offsets
 from uspl.core.progress import TrainingProgress
+from uspl.core.ranks import ALONE, Ranks
 from uspl.data.batch import Batch
 from uspl.maps import resize
 from uspl.model import USPL
@@ -56,38 +57,51 @@ def total_loss(
 
 
 class Objective(nn.Module):
-    """The losses of one step; a module, so that Accelerate can wrap it for several processes."""
+    """The losses of one step; a module, so that Accelerate can wrap it for several processes.
+
+    Of several processes each returns losses whose mean is that of the whole batch, see `Ranks`.
+    """
 
     def __init__(self, model: USPL) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, generator: torch.Generator, progress: TrainingProgress) -> dict[str, Tensor]:
+    def forward(
+        self, batch: Batch, generator: torch.Generator, progress: TrainingProgress, ranks: Ranks = ALONE
+    ) -> dict[str, Tensor]:
         """Losses by name: "loss" (the one to descend), "mmicl", and in the joint phase "aff" and "seg"."""
         model, cfg = self.model, self.model.cfg
         stages, f_v = model.encode_image(batch.image)
         f_a = model.encode_sound(batch.sound)
-        keep = align.mask_locations((f_v.shape[0], *f_v.shape[2:]), delta=progress.delta, generator=generator)
+        drawn = len(f_v) * ranks.world, *f_v.shape[2:]
+        keep = ranks.rows(align.mask_locations(drawn, delta=progress.delta, generator=generator))
         # bf16 has three digits: enough for the encoders and the decoder, too few for a cosine divided by tau.
         with torch.autocast(f_v.device.type, enabled=False):
             m_crs = align.sounding_map(f_a, f_v)
             l_mmicl = align.mmicl_loss(
                 f_a,
                 f_v,
-                keep=keep.to(f_v.device),
+                keep=keep,
                 tau=cfg.tau,
                 symmetric=cfg.symmetric,
                 masked_denominator=cfg.masked_denominator,
                 dropped=cfg.dropped,
+                ranks=ranks,
             )
         if not progress.joint:
             return {"loss": l_mmicl, "mmicl": l_mmicl}
-        l_aff, l_seg = self._joint(batch, stages, f_v, m_crs.detach() if cfg.detach else m_crs, generator)
+        l_aff, l_seg = self._joint(batch, stages, f_v, m_crs.detach() if cfg.detach else m_crs, generator, ranks)
         loss = total_loss(l_mmicl, l_aff, l_seg, lambda1=cfg.lambda1, lambda2=cfg.lambda2, lambda3=cfg.lambda3)
         return {"loss": loss, "mmicl": l_mmicl, "aff": l_aff, "seg": l_seg}
 
     def _joint(
-        self, batch: Batch, stages: Sequence[Tensor], f_v: Tensor, m_crs: Tensor, generator: torch.Generator
+        self,
+        batch: Batch,
+        stages: Sequence[Tensor],
+        f_v: Tensor,
+        m_crs: Tensor,
+        generator: torch.Generator,
+        ranks: Ranks,
     ) -> tuple[Tensor, Tensor]:
         """L_aff and L_seg. A loss of weight 0 is not computed."""
         model, cfg = self.model, self.model.cfg
@@ -102,12 +116,12 @@ class Objective(nn.Module):
             with torch.no_grad():
                 _, y_tri = model.pseudo_labels(batch.image, maps["m_norm"])
             offs = draw_offsets(cfg.r, cfg.aff_offsets, metric=cfg.metric, generator=generator)
-            how: dict[str, Any] = {"metric": cfg.metric, "reduce": cfg.reduce, "balanced": cfg.balanced}
+            how: dict[str, Any] = {"metric": cfg.metric, "reduce": cfg.reduce, "balanced": cfg.balanced, "ranks": ranks}
             l_aff = affinity_loss(f_aff, y_tri, r=cfg.r, offs=offs, fast=cfg.fast, **how)
         if learns_seg:
             target = maps["m_fine"] if walks else batch.mask if cfg.teacher == "mask" else maps["m_norm"]
             target = resize(target, cfg.image_size)
             if cfg.seg_target == "three_way" and cfg.teacher != "mask":
                 target = three_way(target, high=cfg.seg_high, low=cfg.seg_low)
-            l_seg = segmentation_loss(maps["logits"], target, as_printed=cfg.seg_loss == "as_printed")
+            l_seg = segmentation_loss(maps["logits"], target, as_printed=cfg.seg_loss == "as_printed", ranks=ranks)
         return l_aff, l_seg

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import Sampler
 
 from uspl.config import WALK, Config, fields_of
+from uspl.core.ranks import Ranks
 from uspl.data.batch import video_of
 
 
@@ -61,6 +62,28 @@ class Draw(Sampler[int]):
         order = torch.randperm(len(self.choices), generator=self.generator).tolist()
         uniform = torch.rand(len(self.choices), generator=self.generator).tolist()
         return (self.choices[v][int(u * len(self.choices[v]))] for v, u in zip(order, uniform, strict=True))
+
+
+class Batches(Sampler[list[int]]):
+    """An epoch as batches, of each the part of one process; what does not fill a batch is left out.
+
+    Args:
+        draw: pairs of an epoch in order, equal on all processes.
+        batch_size: of all processes together.
+        ranks: which part.
+
+    `first`: the batch at which an epoch begins, after a resume in its middle.
+    """
+
+    def __init__(self, draw: Draw, *, batch_size: int, ranks: Ranks) -> None:
+        self.draw, self.batch_size, self.ranks, self.first = draw, batch_size, ranks, 0
+
+    def __len__(self) -> int:
+        return len(self.draw) // self.batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order, b = torch.tensor(list(self.draw)), self.batch_size
+        return (self.ranks.rows(order[i * b : (i + 1) * b]).tolist() for i in range(self.first, len(self)))
 
 
 def canonical_config(cfg: Config) -> Config:
