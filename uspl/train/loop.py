@@ -75,13 +75,14 @@ def train_or_load(
     folder = home / f"warmup-{cfg.slug(*joint_fields())}-{data}"
     how: dict[str, Any] = {"cfg": cfg, "clips": clips, "progress": progress}
     how |= {"save_every": save_every, "log_with": log_with}
-    values = fit(model, objective, plan, folder, **how, ignore=joint_fields())
-    if phase == "full" and cfg.epochs > 0:
-        before = {"run": folder.name} | {k: values[k] for k in ("seconds", "history")}
-        plan = schedule.joint(cfg, clips.seconds)
-        folder = home / f"full-{cfg.slug()}-{data}"
-        values = fit(model, objective, plan, folder, **how)
-        values["warmup"] = before
+    with remembered():  # by both phases
+        values = fit(model, objective, plan, folder, **how, ignore=joint_fields())
+        if phase == "full" and cfg.epochs > 0:
+            before = {"run": folder.name} | {k: values[k] for k in ("seconds", "history")}
+            plan = schedule.joint(cfg, clips.seconds)
+            folder = home / f"full-{cfg.slug()}-{data}"
+            values = fit(model, objective, plan, folder, **how)
+            values["warmup"] = before
     model.cfg = asked
     return model.to(choose_device(cfg.device)).eval(), values
 
