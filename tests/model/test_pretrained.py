@@ -1,5 +1,6 @@
 """A trained model as a folder: what was saved is loaded, from here or from the hub; anything else is one sentence."""
 
+import hashlib
 import json
 import shutil
 import socket
@@ -216,3 +217,18 @@ def test_export_from_the_shell(folder: Path, tmp_path: Path, capsys: pytest.Capt
 def test_a_folder_moves_to_another_place(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "elsewhere")
     assert same(USPL.from_pretrained(folder), USPL.from_pretrained(tmp_path / "elsewhere"))
+
+
+def test_the_model_that_comes_with_the_library() -> None:
+    """Its file, its card and what it makes of silence; its encoders are not in it."""
+    folder = pretrained.locate("photos")
+    file, text = folder / "model.safetensors", (folder / "README.md").read_text()
+    assert file.stat().st_size < 6_000_000
+    assert hashlib.sha256(file.read_bytes()).hexdigest()[:16] == "0f4ede6818c31af0"
+    for words in ("Sounding Photos.", "GPL-2, GPL-3", "200 validation clips"):
+        assert words in text
+    cfg, about = pretrained.read_config(folder)
+    assert cfg == Config.photos(seed=1)
+    assert about["map"] == "m_fine"
+    assert about["scores"]["m_fine"] > 0.55
+    assert not [name for name in load_file(file) if name.startswith(("visual.", "audio."))]

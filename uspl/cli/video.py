@@ -49,8 +49,8 @@ def run(
 
     Args:
         video: any video with sound that PyAV reads.
-        map: m: segmentation network (SPS); m_fine: random walk (SMR); m_crs: coarse map. By default m_fine of the
-            photographs' model, which is its best, and m of any other.
+        map: m: segmentation network (SPS); m_fine: random walk (SMR); m_crs: coarse map; by default the one saved
+            with the model (photos: m_fine), or m.
         smooth: time constant, s, of the exponential average over the maps; 0 turns it off.
         json: file for time, score, loudness, peak, area, box and gate of each frame, and the flicker.
         masks: missing or empty folder for a PNG of each frame's mask, 255 where it sounds.
@@ -73,7 +73,7 @@ def run(
         named = checkpoint or ("" if data or in_set(video, SHAPES) else PHOTOS)
         model = _of_photographs(device) if named == PHOTOS else _model(named, data, runs, device)
         waiting.close()
-        localizer = Localizer(model, gate=None if gate else Gate(), map=map or ("m_fine" if named == PHOTOS else "m"))
+        localizer = Localizer(model, gate=None if gate else Gate(), map=map)
         audible(info, localizer.gate)  # a film that is refused is told of before anything else is said
         if foreign(model, video):
             _say(

@@ -87,8 +87,9 @@ def whole_photographs(material: Sequence[str | Path] = ()) -> list[Photograph]:
     Raises:
         DataError: the package is not there and cannot be downloaded.
     """
+    from uspl.data.photos.listing import GCOMPRIS
     from uspl.data.photos.material import picture_of, sound
-    from uspl.data.photos.packages import GCOMPRIS, PACKAGES, read
+    from uspl.data.photos.packages import PACKAGES, read
 
     home = "explore_farm_animals/resource/animals"
     files = {name: (f"{home}/{name}.webp", f"{home}/{name}.ogg") for name in ANIMALS}

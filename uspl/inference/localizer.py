@@ -43,7 +43,7 @@ class Localizer:
     Args:
         model: trained; a copy made by `inference.optimize.for_inference` runs, the model stays as it is.
         gate: when nothing is marked; None takes the one saved with the model, or one that refuses silence alone.
-        map: "m" (SPS), "m_fine" (SMR) or "m_crs".
+        map: "m" (SPS), "m_fine" (SMR) or "m_crs"; None takes the one saved with the model, or "m".
 
     Raises:
         ValueError: an unknown `map`.
@@ -55,14 +55,17 @@ class Localizer:
     ((48, 64), False, False)
     """
 
-    def __init__(self, model: USPL, *, gate: Gate | None = None, map: str = "m") -> None:
+    def __init__(self, model: USPL, *, gate: Gate | None = None, map: str | None = None) -> None:
+        map = map or str(model.about.get("map", "m"))
         if map not in MAPS:
             raise ValueError(f"`map` must be one of {', '.join(MAPS)}; got {map!r}.")
         self.model, self.map = as_ready(model), map
         self.gate = gate_of(model) if gate is None else gate
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, *, map: str = "m", device: str = "auto", **hub: Any) -> Localizer:
+    def from_pretrained(
+        cls, name: str | Path, *, map: str | None = None, device: str = "auto", **hub: Any
+    ) -> Localizer:
         """A model that was saved, with its gate.
 
         Args:
