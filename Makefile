@@ -65,7 +65,7 @@ photos: install ## Sounding Photos and its sound encoder: from two Debian packag
 	$(PY) -c 'from uspl.data import sounding_photos; print(sounding_photos())'
 
 model: photos ## the model that comes with the library, trained on Sounding Photos and written to uspl/shipped/photos
-	@$(PY) -m uspl.experiments.default_model
+	@$(PY) -c 'from uspl.experiments.default_model import ship; print(ship())'
 
 notebooks: $(EXECUTED) ## run the notebooks in order, those whose inputs changed, into runs/tiny/
 

@@ -35,7 +35,3 @@ def ship() -> Path:
     model = trained(Config.photos(seed=1), paths.data_folder(None, "sounding-photos"))
     model.about["map"] = "m_fine"  # which validation finds better than SPS
     return model.save_pretrained(SHIPPED / "photos")
-
-
-if __name__ == "__main__":
-    print(ship())
