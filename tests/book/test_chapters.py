@@ -4,6 +4,7 @@ The outputs themselves are compared by nbval, which collects `notebooks/` in the
 """
 
 import ast
+import importlib.util
 import itertools
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = (
@@ -288,3 +290,24 @@ def test_runs_by_papermill(stem: str, tmp_path: Path) -> None:
     ran = nbformat.read(tmp_path / f"{stem}.ipynb", as_version=4)
     assert [p.name for p in tmp_path.iterdir()] == [f"{stem}.ipynb"]
     assert not [o for o in outputs(ran) if o.get("name") == "stderr" or o.output_type == "error"]
+
+
+def test_a_chapter_whose_material_is_missing_keeps_its_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("execute", ROOT / "book/execute.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    missing = PapermillExecutionError(3, 3, "", "DataError", "`gcompris-qt-data` is not there", "")
+    monkeypatch.setattr(module, "execute", lambda *_: (_ for _ in ()).throw(missing))
+    monkeypatch.setattr(sys, "argv", ["execute.py", "10_photographs", "--out", str(tmp_path)])
+    assert module.main() == 0
+    assert "its committed outputs stand: `gcompris-qt-data` is not there" in capsys.readouterr().out
+    ran = nbformat.read(tmp_path / "10_photographs.ipynb", as_version=4)
+    assert ran.metadata.uspl["kept"] == "`gcompris-qt-data` is not there"
+    assert outputs(ran)
+    monkeypatch.setattr(sys, "argv", ["execute.py", "04_random_walk", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match="DataError"):
+        module.main()
