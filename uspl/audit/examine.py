@@ -18,8 +18,8 @@ from uspl.audit.folder_report import FolderReport, Split
 from uspl.audit.near_duplicates import BITS, LIMIT, near_duplicates
 from uspl.core.errors import DataError
 from uspl.core.files import present
-from uspl.data.clip_names import misfit
 from uspl.data.folder import MARKERS, embedded_set
+from uspl.data.layouts.clip_names import misfit
 from uspl.data.layouts.recognise import recognise
 from uspl.data.metadata import TABLE, is_semantic, listed, reasons, refusal, table_file
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
-from uspl.data.clip_names import misfit
+from uspl.data.layouts.clip_names import misfit
 from uspl.data.metadata import stay
 from uspl.data.shards import Folder, Shards
 from uspl.media.decode import excerpt

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from uspl.audio import RATE
 from uspl.core.errors import DataError
 from uspl.data.batch import Clip
-from uspl.data.clip_names import misfit
+from uspl.data.layouts.clip_names import misfit
 from uspl.data.metadata import read_table, stay, table_file
 from uspl.media.decode import excerpt
 from uspl.media.image import picture

@@ -23,11 +23,11 @@ from typing import Any
 from tqdm import tqdm
 
 from uspl.core.files import write
-from uspl.data.clip_names import broken, lookalikes, misfit
 from uspl.data.download import fetch, refusals, table
 from uspl.data.download.fetch import Manners
 from uspl.data.download.refusals import KINDS, STANDING, Unavailable
 from uspl.data.download.table import LENGTH
+from uspl.data.layouts.clip_names import broken, lookalikes, misfit
 from uspl.data.prepare.decoder_process import finished
 from uspl.data.prepare.jobs import Job, Ledger, Refused, Row, sweep
 from uspl.data.prepare.pcm import climbs

@@ -10,7 +10,7 @@ from tests.helpers.preparation import prepare
 from uspl.cli import prepare_vggsound
 from uspl.core.errors import DataError
 from uspl.data import VGGSS, VGGSound
-from uspl.data.clip_names import lookalikes, misfit
+from uspl.data.layouts.clip_names import lookalikes, misfit
 
 IDS = ["zpWuikVorYg_000032", "-0YKOo9r_Xs_000010", "tIM5jVPsLHM_000110"]
 
