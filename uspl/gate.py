@@ -35,6 +35,7 @@ class Gate:
     def states(self, loud: Float[Tensor, " b"], cosine: Float[Tensor, " b"]) -> list[str]:
         """What each frame is: "sounding"; "silent", too soft; or "not sure", heard and not found in the picture.
 
+        >>> import torch
         >>> Gate(loudness=-50, cosine=0.5).states(torch.tensor([-20.0, -20, -90]), torch.tensor([0.9, 0.1, 0.9]))
         ['sounding', 'not sure', 'silent']
         """
