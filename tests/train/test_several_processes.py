@@ -62,15 +62,12 @@ def test_each_clip_of_a_batch_is_seen_by_one_process(found: Found, world: int) -
 
 @pytest.mark.parametrize("world", [2, 4])
 def test_in_float32_to_its_rounding(found: Found, world: int) -> None:
-    """A gradient is compared as a whole: where a value is zero but for rounding, a ReLU passes it or does not.
-
-    One that flips moves the gradient of so small a network by 2e-3 of its norm; float64, above, is held to 1e-6.
-    """
+    """A gradient is compared as a whole: where a value is zero but for rounding, a ReLU passes it or does not."""
     one, other = found[1][0]["float32"], found[world][0]["float32"]
     assert losses_of(other) == [pytest.approx(row, rel=1e-4) for row in losses_of(one)]
     for ours, theirs in zip(one["steps"], other["steps"], strict=True):
         a, b = (torch.cat([step["grads"][k].flatten() for k in ours["grads"]]) for step in (ours, theirs))
-        assert (a - b).norm() < 1e-2 * a.norm()
+        assert (a - b).norm() < 1e-3 * a.norm()
 
 
 @pytest.mark.parametrize("name", METHODS)
